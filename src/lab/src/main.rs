@@ -1,2 +1,171 @@
-//! placeholder
-fn main() {}
+//! `lockspan-lab`: token server, containers, clients and scenarios that show what a shared login goes through.
+//!
+//! The lab only observes: it links neither the library nor the protocol, and takes no figure from the library's own
+//! events. It talks to no network but the loopback of its own namespace, except to fetch clients before it goes there.
+
+#![deny(unsafe_code)]
+
+mod args;
+mod clients;
+mod container;
+mod credentials;
+mod failure;
+mod intervals;
+mod layout;
+mod namespaces;
+mod report;
+mod sandbox;
+mod scenarios;
+mod server;
+mod spec;
+mod trace;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+
+use args::{Cli, Scenario};
+use clients::registry;
+use failure::cannot_run;
+use report::Report;
+use sandbox::Sources;
+use scenarios::matrix::{self, Case};
+use scenarios::run::Lab;
+use spec::Program;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match &cli.scenario {
+        Scenario::Container => container::keep().map(|()| ExitCode::from(failure::OK)),
+        Scenario::Matrix(args) if args.list => matrix::list(args),
+        _ => run(&cli),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("lockspan-lab: {error:#}");
+        failure::exit_code(&error)
+    })
+}
+
+fn run(cli: &Cli) -> Result<ExitCode> {
+    let cases = match &cli.scenario {
+        Scenario::Matrix(args) => matrix::cases(args)?,
+        scenario => vec![Case::single(scenario)],
+    };
+    let programs = programs(&cases)?;
+    let cache = registry::cache()?;
+    if !cli.inside {
+        for package in programs.iter().filter_map(|&program| clients::package(program)) {
+            registry::fetch(&package, &cache)?;
+        }
+        std::fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
+        return sandbox::reenter();
+    }
+
+    // Opened before the lab covers any directory, and before it has worked for minutes in vain.
+    let json = match &cli.common.json {
+        Some(path) if path != Path::new("-") => {
+            Some(File::create(path).with_context(|| format!("writing {}", path.display()))?)
+        }
+        _ => None,
+    };
+    let mut sources = Sources {
+        cache,
+        library: None,
+        events: cli.common.events.clone(),
+        node: None,
+    };
+    if cases.iter().any(|case| case.scenario.needs_library()) {
+        sources.library = Some(library(cli.common.library_path.as_deref())?);
+    }
+    if programs.iter().any(|&program| clients::needs_node(program)) {
+        sources.node = Some(registry::node()?);
+    }
+    let lab = Lab {
+        sandbox: sandbox::prepare(&sources)?,
+        timeout: seconds(cli.common.timeout, "--timeout")?,
+        environment: cli
+            .common
+            .env
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+    };
+    for &program in &programs {
+        clients::install(program, &lab.sandbox)?;
+    }
+
+    let quiet = json.is_none() && cli.common.json.is_some();
+    let mut reports = Vec::new();
+    for case in &cases {
+        let mut report = scenario(&lab, &case.scenario)?;
+        if let Some(name) = case.name {
+            report.title = format!("{name}: {}", report.title);
+        }
+        if !quiet {
+            report.print()?;
+        }
+        reports.push(report);
+    }
+    let text = format!("{:#}\n", report::document(&reports));
+    match json {
+        Some(mut file) => file.write_all(text.as_bytes())?,
+        None if quiet => std::io::stdout().write_all(text.as_bytes())?,
+        None => {}
+    }
+    let ok = reports.iter().all(|report| report.failures.is_empty());
+    Ok(ExitCode::from(if ok { failure::OK } else { failure::FAILED }))
+}
+
+fn scenario(lab: &Lab, scenario: &Scenario) -> Result<Report> {
+    match scenario {
+        Scenario::Race(args) => scenarios::race::run(lab, args),
+        Scenario::Killed(args) => scenarios::killed::run(lab, args),
+        Scenario::Stopped(args) => scenarios::stopped::run(lab, args),
+        Scenario::LongHolder(args) => scenarios::long_holder::run(lab, args),
+        Scenario::Stress(args) => scenarios::stress::run(lab, args),
+        Scenario::Matrix(_) | Scenario::Container => {
+            anyhow::bail!("a set of scenarios cannot contain another set")
+        }
+    }
+}
+
+/// The programs of all cases, each once.
+fn programs(cases: &[Case]) -> Result<Vec<Program>> {
+    let mut seen = BTreeSet::new();
+    let mut programs = Vec::new();
+    for program in cases.iter().flat_map(|case| case.scenario.programs()) {
+        if seen.insert(program.to_string()) {
+            programs.push(program);
+        }
+    }
+    ensure!(!programs.is_empty(), "no scenario has that name");
+    Ok(programs)
+}
+
+/// The library: where the user says, else where scripts/build puts it, here or in a directory above.
+fn library(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = given {
+        ensure!(path.is_file(), "there is no library at {}", path.display());
+        return Ok(path.to_owned());
+    }
+    let here = std::env::current_dir()?;
+    here.ancestors()
+        .map(|directory| directory.join("target/release/liblockspan.so"))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| {
+            cannot_run(
+                "target/release/liblockspan.so is not built (scripts/build makes it; --library none does without)",
+            )
+        })
+}
+
+/// A time that the user gave in seconds.
+fn seconds(value: f64, option: &str) -> Result<Duration> {
+    Duration::try_from_secs_f64(value).with_context(|| format!("{option} {value} is no time"))
+}

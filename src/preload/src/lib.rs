@@ -1,2 +1,25 @@
-//! placeholder
+//! liblockspan.so: makes a program's own lock effective across containers.
+//!
+//! [`table`] has one row for each function that is hooked; [`shell`] turns rows into functions, [`operations`]
+//! says what a call on a lock's path becomes, [`matching`] which paths those are. The protocol itself is in
+//! the crate `lockspan-lock`.
+//!
+//! This is code in somebody else's process. It must never print, end the host, block without a bound,
+//! allocate, take a lock, use thread-local storage, or touch errno on success; and until a path has matched it
+//! must not make a system call. In any doubt the original is called once, unchanged.
 #![no_std]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the hooks have the contracts of the functions that they stand for"
+)]
+
+mod environment;
+mod events;
+mod exit;
+mod gate;
+mod matching;
+mod operations;
+mod panic;
+mod real;
+mod shell;
+mod table;

@@ -1,0 +1,80 @@
+//! What the `LOCKSPAN_*` variables mean. The library goes inert on a value that it does not know; the command
+//! refuses it with the reason.
+
+/// What the library does with a lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Serve it.
+    Redirect,
+    /// Change nothing; record what would be done.
+    Observe,
+    /// Nothing at all.
+    Off,
+}
+
+/// A setting that cannot be followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BadSetting {
+    /// The variable.
+    pub variable: &'static str,
+    /// What it may be, as the end of a sentence that starts with the variable's name.
+    pub expected: &'static str,
+}
+
+/// Reads the mode out of the variables' values; an empty value counts as unset.
+///
+/// # Errors
+/// The first variable whose value is not known.
+pub fn mode(
+    disable: Option<&[u8]>,
+    mode: Option<&[u8]>,
+    events: Option<&[u8]>,
+    config: Option<&[u8]>,
+) -> Result<Mode, BadSetting> {
+    let disabled = match disable.unwrap_or_default() {
+        b"" | b"0" => false,
+        b"1" => true,
+        _ => return Err(BadSetting { variable: "LOCKSPAN_DISABLE", expected: "must be 0 or 1" }),
+    };
+    let mode = match mode.unwrap_or_default() {
+        b"" | b"redirect" => Mode::Redirect,
+        b"observe" => Mode::Observe,
+        b"off" => Mode::Off,
+        _ => {
+            let expected = "must be redirect, observe or off";
+            return Err(BadSetting { variable: "LOCKSPAN_MODE", expected });
+        }
+    };
+    let events = events.unwrap_or_default();
+    if !events.is_empty() && !events.starts_with(b"/") {
+        return Err(BadSetting { variable: "LOCKSPAN_EVENTS", expected: "must be an absolute path" });
+    }
+    if !config.unwrap_or_default().is_empty() {
+        let expected = "is not supported by this version: unset it";
+        return Err(BadSetting { variable: "LOCKSPAN_CONFIG", expected });
+    }
+    Ok(if disabled { Mode::Off } else { mode })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes() {
+        assert_eq!(mode(None, None, None, None), Ok(Mode::Redirect));
+        assert_eq!(mode(Some(b""), Some(b""), Some(b""), Some(b"")), Ok(Mode::Redirect));
+        assert_eq!(mode(Some(b"0"), Some(b"observe"), Some(b"/tmp/e"), None), Ok(Mode::Observe));
+        assert_eq!(mode(Some(b"1"), Some(b"redirect"), None, None), Ok(Mode::Off));
+        assert_eq!(mode(None, Some(b"off"), None, None), Ok(Mode::Off));
+    }
+
+    #[test]
+    fn unknown_values_are_named() {
+        let variable = |result: Result<Mode, BadSetting>| result.map_err(|bad| bad.variable);
+        assert_eq!(variable(mode(Some(b"yes"), None, None, None)), Err("LOCKSPAN_DISABLE"));
+        assert_eq!(variable(mode(None, Some(b"Redirect"), None, None)), Err("LOCKSPAN_MODE"));
+        assert_eq!(variable(mode(None, None, Some(b"events"), None)), Err("LOCKSPAN_EVENTS"));
+        assert_eq!(variable(mode(None, None, None, Some(b"/etc/x"))), Err("LOCKSPAN_CONFIG"));
+    }
+}

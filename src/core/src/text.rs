@@ -1,0 +1,112 @@
+//! Text in a fixed buffer. `core::fmt` is avoided because it keeps panics reachable that the optimiser
+//! cannot remove.
+
+/// Appends bytes and numbers to a buffer; what does not fit sets a mark instead of being cut.
+#[derive(Debug)]
+pub struct Text<'a> {
+    buffer: &'a mut [u8],
+    used: usize,
+    overflowed: bool,
+}
+
+impl<'a> Text<'a> {
+    /// An empty text in `buffer`.
+    pub fn new(buffer: &'a mut [u8]) -> Self {
+        Text { buffer, used: 0, overflowed: false }
+    }
+
+    /// Appends bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        let end = self.used.saturating_add(bytes.len());
+        match self.buffer.get_mut(self.used..end) {
+            Some(room) => {
+                for (to, from) in room.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                self.used = end;
+            }
+            None => self.overflowed = true,
+        }
+        self
+    }
+
+    /// Appends a number in decimal.
+    pub fn number(&mut self, number: u64) -> &mut Self {
+        let mut digits = [0u8; 20];
+        let mut rest = number;
+        let mut count = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            count += 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.bytes(digits.get(digits.len() - count..).unwrap_or_default())
+    }
+
+    /// Appends the inside of a JSON string: quotes, backslashes and control characters escaped, bytes that
+    /// are not ASCII written as `\u00XX`, so that a path which is not UTF-8 still makes valid JSON.
+    pub fn json(&mut self, bytes: &[u8]) -> &mut Self {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        for &byte in bytes {
+            match byte {
+                b'"' | b'\\' => self.bytes(&[b'\\', byte]),
+                0x20..=0x7e => self.bytes(&[byte]),
+                _ => self.bytes(b"\\u00").bytes(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+            };
+        }
+        self
+    }
+
+    /// What was written, or `None` if something did not fit.
+    pub fn finish(&self) -> Option<&[u8]> {
+        if self.overflowed { None } else { self.buffer.get(..self.used) }
+    }
+}
+
+/// Reads a decimal number that fills the whole of `bytes`.
+pub fn parse_number(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() {
+        return None;
+    }
+    bytes.iter().try_fold(0u64, |number, &byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_out_and_in() {
+        for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
+            let mut buffer = [0; 20];
+            let mut text = Text::new(&mut buffer);
+            text.number(number);
+            assert_eq!(text.finish().and_then(parse_number), Some(number));
+        }
+        assert_eq!(parse_number(b""), None);
+        assert_eq!(parse_number(b"12a"), None);
+        assert_eq!(parse_number(b"18446744073709551616"), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_cut() {
+        let mut buffer = [0; 4];
+        let mut text = Text::new(&mut buffer);
+        assert_eq!(text.bytes(b"abcd").finish(), Some(&b"abcd"[..]));
+        assert_eq!(text.bytes(b"e").finish(), None);
+    }
+
+    #[test]
+    fn json_escapes() {
+        let mut buffer = [0; 64];
+        let mut text = Text::new(&mut buffer);
+        text.json(b"a\"b\\c\n\xff");
+        assert_eq!(text.finish(), Some(&br#"a\"b\\c\u000a\u00ff"#[..]));
+    }
+}

@@ -1,0 +1,474 @@
+//! The command line: what the user may say, with the help texts.
+//!
+//! Holds no behaviour beyond turning words into the types of the scenarios.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::layout::{Filesystem, Layout};
+use crate::scenarios::run::Setting;
+use crate::server::tokens::Strictness;
+use crate::spec::{ClientSpec, Program};
+
+const SPECS: &str = "\
+Clients are written VERSION[*N][@UID][+lib|-lib]:
+  2.1.112          Claude Code of that release, from the npm registry (2.1.329-musl: the musl build)
+  proper-lockfile  a model of an old client: npm proper-lockfile on node (proper-lockfile-new: of a new one)
+  c                the lock cycle alone, in C (c-new: of a new client)
+  *4 @1000 +lib    four of them, as uid 1000, with the library whatever --library says
+
+Exit codes: 0 done and as expected, 1 an expectation or the lab itself failed, 2 wrong usage, 3 cannot run here
+(no root, no namespaces, no registry, a tool missing).
+
+Real clients run with made-up tokens in namespaces without a network. Downloads are kept in $LOCKSPAN_CACHE, else
+$XDG_CACHE_HOME/lockspan, else ~/.cache/lockspan.";
+
+/// Shows what clients that share a login do to each other, and what the library makes of it.
+#[derive(Debug, Parser)]
+#[command(name = "lockspan-lab", version, after_help = SPECS)]
+pub struct Cli {
+    /// Set when the lab runs itself again in its own namespaces.
+    #[arg(long, hide = true)]
+    pub inside: bool,
+    /// What all scenarios understand.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The scenario.
+    #[command(subcommand)]
+    pub scenario: Scenario,
+}
+
+/// Options of every scenario.
+#[derive(Debug, Args)]
+pub struct CommonArgs {
+    /// The library to preload [default: target/release/liblockspan.so here or in a directory above]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub library_path: Option<PathBuf>,
+    /// Have the library write its events there, one file per client
+    #[arg(long, global = true, value_name = "DIR")]
+    pub events: Option<PathBuf>,
+    /// Write everything as JSON to FILE, or to standard output in place of the tables
+    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<PathBuf>,
+    /// Kill a client that has not ended after so many seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 180.0)]
+    pub timeout: f64,
+    /// Set a variable in the clients' environment (repeatable)
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = variable)]
+    pub env: Vec<(String, String)>,
+}
+
+/// The scenarios.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Scenario {
+    /// Clients find the same expired token at the same time
+    #[command(after_help = SPECS)]
+    Race(RaceArgs),
+    /// The holder is SIGKILLed in mid-refresh; how long until the next client's refresh?
+    #[command(after_help = SPECS)]
+    Killed(KilledArgs),
+    /// The holder is SIGSTOPped past the staleness age, robbed, and woken
+    #[command(after_help = SPECS)]
+    Stopped(StoppedArgs),
+    /// A holder's refresh takes long; do the waiters have the patience?
+    #[command(after_help = SPECS)]
+    LongHolder(LongHolderArgs),
+    /// Many processes hold the lock in turn; was there ever more than one holder?
+    #[command(after_help = SPECS)]
+    Stress(StressArgs),
+    /// A named set of scenarios
+    Matrix(MatrixArgs),
+    /// Makes a container (started by the lab itself)
+    #[command(name = crate::container::SUBCOMMAND, hide = true)]
+    Container,
+}
+
+/// Which clients, with the library or without.
+#[derive(Clone, Debug, Args)]
+pub struct ClientArgs {
+    /// Which clients (repeatable)
+    #[arg(long = "client", value_name = "SPEC", required = true)]
+    pub specs: Vec<ClientSpec>,
+    /// How many of a client whose SPEC does not say [default: 8, with several --client 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub count: Option<u16>,
+    /// As whom clients run whose SPEC does not say
+    #[arg(long, default_value_t = 0)]
+    pub uid: u32,
+    /// Which clients have the library, where their SPEC does not say
+    #[arg(long, value_enum, default_value_t = LibraryChoice::Compare)]
+    pub library: LibraryChoice,
+}
+
+impl ClientArgs {
+    /// How many clients a spec stands for.
+    pub fn count_of(&self, spec: &ClientSpec) -> usize {
+        let default = if self.specs.len() == 1 { 8 } else { 1 };
+        spec.count
+            .unwrap_or_else(|| self.count.map_or(default, usize::from))
+    }
+}
+
+/// Who has the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LibraryChoice {
+    /// Everybody
+    All,
+    /// Nobody
+    None,
+    /// Every second client of each kind
+    Half,
+    /// First nobody whatever the SPEC says, then everybody
+    Compare,
+}
+
+/// Where the clients run.
+#[derive(Clone, Debug, Args)]
+pub struct SettingArgs {
+    /// What the containers share
+    #[arg(long, value_enum, default_value_t = Layout::Dir)]
+    pub layout: Layout,
+    /// The filesystem of private homes
+    #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs)]
+    pub home: Filesystem,
+    /// The filesystem of what is shared (tmpfs or ext4)
+    #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs, value_parser = shared_filesystem())]
+    pub shared: Filesystem,
+    /// Give each container its own pid namespace
+    #[arg(long)]
+    pub pid_ns: bool,
+}
+
+impl SettingArgs {
+    /// For the run.
+    pub fn setting(&self) -> Setting {
+        Setting {
+            layout: self.layout,
+            home: self.home,
+            shared: self.shared,
+            pid_namespace: self.pid_ns,
+        }
+    }
+
+    /// For headings.
+    pub fn layout_word(&self) -> String {
+        self.layout
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+}
+
+/// What the token server does on reuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ServerChoice {
+    /// Reuse of a refresh token is refused
+    Lenient,
+    /// ... and revokes the whole family
+    Strict,
+    /// One after the other
+    Both,
+}
+
+impl ServerChoice {
+    /// The modes, one after the other.
+    pub fn modes(self) -> Vec<Strictness> {
+        match self {
+            Self::Lenient => vec![Strictness::Lenient],
+            Self::Strict => vec![Strictness::Strict],
+            Self::Both => vec![Strictness::Lenient, Strictness::Strict],
+        }
+    }
+}
+
+/// What a race must come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Expectation {
+    /// One refresh, no refusal, all answers, a good pair and no lock left, wherever a client has the library
+    Clean,
+    /// The same, also where no client has it
+    CleanAll,
+}
+
+/// Options of `race`.
+#[derive(Clone, Debug, Args)]
+pub struct RaceArgs {
+    /// The clients.
+    #[command(flatten)]
+    pub clients: ClientArgs,
+    /// Where they run.
+    #[command(flatten)]
+    pub setting: SettingArgs,
+    /// Seconds between a token request and its answer (below 2 the race is not certain)
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    pub delay: f64,
+    /// What reuse of a refresh token does
+    #[arg(long, value_enum, default_value_t = ServerChoice::Strict)]
+    pub server: ServerChoice,
+    /// How often
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+    /// Fail unless
+    #[arg(long, value_enum)]
+    pub expect: Option<Expectation>,
+}
+
+/// When to disturb the holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// When the server has its token request.
+    Request,
+    /// So long after it made its first lock.
+    Lock(Duration),
+}
+
+/// Options of `killed` and `stopped`.
+#[derive(Clone, Debug, Args)]
+pub struct TakeoverArgs {
+    /// The holder: SPEC without a count
+    #[arg(long, value_name = "SPEC")]
+    pub client: ClientSpec,
+    /// The one that comes next [default: as the holder]
+    #[arg(long, value_name = "SPEC")]
+    pub next: Option<ClientSpec>,
+    /// As whom clients run whose SPEC does not say
+    #[arg(long, default_value_t = 0)]
+    pub uid: u32,
+    /// Who has the library, where the SPEC does not say
+    #[arg(long, value_enum, default_value_t = LibraryChoice::Compare)]
+    pub library: LibraryChoice,
+    /// What the containers share
+    #[arg(long, value_enum, default_value_t = Layout::Dir)]
+    pub layout: Layout,
+    /// The filesystem of private homes
+    #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs)]
+    pub home: Filesystem,
+    /// The filesystem of what is shared (tmpfs or ext4)
+    #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs, value_parser = shared_filesystem())]
+    pub shared: Filesystem,
+    /// Let the containers share a pid namespace
+    #[arg(long)]
+    pub same_pid_ns: bool,
+    /// When: `request` (the server has the holder's token request) or `mkdir+MSms` after its first lock
+    #[arg(long, value_name = "MOMENT", default_value = "request", value_parser = moment)]
+    pub at: Moment,
+    /// Seconds between a token request and its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    pub delay: f64,
+    /// How often
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+}
+
+impl TakeoverArgs {
+    /// Holder and next client.
+    pub fn clients(&self) -> ClientArgs {
+        let one = |mut spec: ClientSpec| {
+            spec.count = Some(1);
+            spec
+        };
+        ClientArgs {
+            specs: vec![one(self.client), one(self.next.unwrap_or(self.client))],
+            count: None,
+            uid: self.uid,
+            library: self.library,
+        }
+    }
+
+    /// For the run.
+    pub fn setting(&self) -> Setting {
+        Setting {
+            layout: self.layout,
+            home: self.home,
+            shared: self.shared,
+            pid_namespace: !self.same_pid_ns,
+        }
+    }
+}
+
+/// Options of `killed`.
+#[derive(Clone, Debug, Args)]
+pub struct KilledArgs {
+    /// Holder, next client, place and moment.
+    #[command(flatten)]
+    pub takeover: TakeoverArgs,
+    /// Fail unless, with the library, the next token request comes within so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub within: Option<f64>,
+}
+
+/// Options of `stopped`.
+#[derive(Clone, Debug, Args)]
+pub struct StoppedArgs {
+    /// Holder, next client, place and moment.
+    #[command(flatten)]
+    pub takeover: TakeoverArgs,
+    /// What reuse of a refresh token does
+    #[arg(long, value_enum, default_value_t = Strictness::Lenient)]
+    pub server: Strictness,
+    /// Fail if, with the library, a lock is removed by another than its holder or left behind
+    #[arg(long)]
+    pub expect_safe: bool,
+}
+
+/// Options of `long-holder`.
+#[derive(Clone, Debug, Args)]
+pub struct LongHolderArgs {
+    /// The waiters.
+    #[command(flatten)]
+    pub clients: ClientArgs,
+    /// Who holds: SPEC without a count
+    #[arg(long, value_name = "SPEC", default_value = "proper-lockfile")]
+    pub holder: ClientSpec,
+    /// Where they run.
+    #[command(flatten)]
+    pub setting: SettingArgs,
+    /// Seconds that the holder's token request takes
+    #[arg(long, value_name = "SECONDS", default_value_t = 45.0)]
+    pub delay: f64,
+    /// How often
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+    /// Fail unless, with the library, all waiters have their answers
+    #[arg(long)]
+    pub expect_answers: bool,
+}
+
+/// Options of `stress`.
+#[derive(Clone, Debug, Args)]
+pub struct StressArgs {
+    /// A model client: proper-lockfile[-new] or c[-new], without a count
+    #[arg(long, value_name = "SPEC", default_value = "proper-lockfile")]
+    pub client: ClientSpec,
+    /// Who has the library
+    #[arg(long, value_enum, default_value_t = LibraryChoice::All)]
+    pub library: LibraryChoice,
+    /// Where they run.
+    #[command(flatten)]
+    pub setting: SettingArgs,
+    /// How many processes
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub processes: u16,
+    /// In how many containers
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub containers: u16,
+    /// For how long
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub seconds: f64,
+    /// The longest time that a process holds the lock
+    #[arg(long, value_name = "MS", default_value_t = 20)]
+    pub hold: u64,
+    /// SIGKILL one process in N at random times in the first three quarters, every second time the current holder; a
+    /// new one takes its place
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub kill_one_in: Option<u16>,
+    /// Of the random times [default: another one each time, always printed]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Fail unless there was never more than one holder and nothing is left behind
+    #[arg(long)]
+    pub expect_exclusive: bool,
+}
+
+/// Options of `matrix`.
+#[derive(Clone, Debug, Args)]
+pub struct MatrixArgs {
+    /// Which set (`--list` names them)
+    #[arg(default_value = "acceptance")]
+    pub set: String,
+    /// Only the scenarios whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Print the scenarios and stop
+    #[arg(long)]
+    pub list: bool,
+}
+
+impl Scenario {
+    /// Every program that the scenario starts.
+    pub fn programs(&self) -> Vec<Program> {
+        let all = |specs: &[ClientSpec]| specs.iter().map(|spec| spec.program).collect();
+        match self {
+            Self::Race(args) => all(&args.clients.specs),
+            Self::Killed(args) => all(&args.takeover.clients().specs),
+            Self::Stopped(args) => all(&args.takeover.clients().specs),
+            Self::LongHolder(args) => {
+                let mut programs: Vec<Program> = all(&args.clients.specs);
+                programs.push(args.holder.program);
+                programs
+            }
+            Self::Stress(args) => vec![args.client.program],
+            Self::Matrix(_) | Self::Container => Vec::new(),
+        }
+    }
+
+    /// Whether any client may have the library.
+    pub fn needs_library(&self) -> bool {
+        let any = |choice: LibraryChoice, specs: &[ClientSpec]| {
+            specs
+                .iter()
+                .any(|spec| spec.library.unwrap_or(choice != LibraryChoice::None))
+        };
+        match self {
+            Self::Race(args) => any(args.clients.library, &args.clients.specs),
+            Self::Killed(args) => any(args.takeover.library, &args.takeover.clients().specs),
+            Self::Stopped(args) => any(args.takeover.library, &args.takeover.clients().specs),
+            Self::LongHolder(args) => {
+                any(args.clients.library, &args.clients.specs)
+                    || any(args.clients.library, &[args.holder])
+            }
+            Self::Stress(args) => any(args.library, &[args.client]),
+            Self::Matrix(_) | Self::Container => false,
+        }
+    }
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    if text == "request" {
+        return Ok(Moment::Request);
+    }
+    text.strip_prefix("mkdir+")
+        .and_then(|rest| rest.strip_suffix("ms"))
+        .and_then(|number| number.parse().ok())
+        .map(|ms| Moment::Lock(Duration::from_millis(ms)))
+        .ok_or_else(|| "expected `request` or `mkdir+MSms`, for example mkdir+200ms".to_owned())
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())
+}
+
+fn shared_filesystem() -> impl clap::builder::TypedValueParser<Value = Filesystem> {
+    use clap::builder::TypedValueParser;
+    clap::builder::EnumValueParser::<Filesystem>::new().try_map(|kind| match kind {
+        Filesystem::Overlay => Err("an overlay is private to its container"),
+        Filesystem::Tmpfs | Filesystem::Ext4 => Ok(kind),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn moments_are_read() {
+        assert_eq!(moment("request"), Ok(Moment::Request));
+        assert_eq!(
+            moment("mkdir+200ms"),
+            Ok(Moment::Lock(Duration::from_millis(200)))
+        );
+        assert!(moment("mkdir+200").is_err());
+        assert!(moment("later").is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! The programs under test: how each is fetched, and how it is started.
+//!
+//! One file per kind. None of them is ever given the machine's environment, home or network.
+
+pub mod c;
+pub mod claude;
+pub mod proper_lockfile;
+pub mod registry;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::layout::Layout;
+use crate::sandbox::{HOME, Sandbox};
+use crate::spec::Program;
+use registry::Package;
+
+/// The package that a program comes in; the C client has none.
+pub fn package(program: Program) -> Option<Package> {
+    match program {
+        Program::ClaudeNode(release) => Some(claude::node_package(release)),
+        Program::ClaudeNative(release, libc) => Some(claude::native_package(release, libc)),
+        Program::ProperLockfile(_) => Some(proper_lockfile::package()),
+        Program::C(_) => None,
+    }
+}
+
+/// Whether a program runs on node.
+pub fn needs_node(program: Program) -> bool {
+    matches!(program, Program::ClaudeNode(_) | Program::ProperLockfile(_))
+}
+
+/// Puts what a program needs beside its package into the sandbox.
+pub fn install(program: Program, sandbox: &Sandbox) -> Result<()> {
+    match program {
+        Program::ClaudeNode(_) => Ok(()),
+        Program::ClaudeNative(_, libc) => claude::require_loader(libc),
+        Program::ProperLockfile(_) => proper_lockfile::install(sandbox),
+        Program::C(_) => c::compile(sandbox),
+    }
+}
+
+/// What a model client does with the lock. Real clients do what they do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// Refresh if the token has expired, then ask for a message.
+    Refresh {
+        /// How long the C client, which cannot refresh, holds the lock in place of it.
+        hold: Duration,
+    },
+    /// Hold the lock again and again, and log it.
+    Stress {
+        /// In the log.
+        name: String,
+        /// The log.
+        log: PathBuf,
+        /// How long to go on.
+        duration: Duration,
+        /// The longest time to hold it.
+        hold: Duration,
+    },
+}
+
+/// The command that starts a client in its container.
+pub struct Launch {
+    /// The program with its arguments.
+    pub argv: Vec<OsString>,
+    /// The whole environment.
+    pub environment: BTreeMap<OsString, OsString>,
+}
+
+impl Launch {
+    /// A command with exactly this environment.
+    pub fn command(&self) -> Command {
+        let (program, arguments) = match self.argv.split_first() {
+            Some((program, arguments)) => (program.as_os_str(), arguments),
+            None => (std::ffi::OsStr::new(""), &[][..]),
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().envs(&self.environment);
+        command
+    }
+}
+
+/// How a client is started in a layout.
+pub fn launch(program: Program, layout: Layout, task: &Task, sandbox: &Sandbox) -> Launch {
+    let argv = match program {
+        Program::ClaudeNode(release) => claude::node_argv(release, sandbox),
+        Program::ClaudeNative(release, libc) => claude::native_argv(release, libc, sandbox),
+        Program::ProperLockfile(band) => proper_lockfile::argv(band, layout, task, sandbox),
+        Program::C(band) => c::argv(band, layout, task, sandbox),
+    };
+    let mut environment: BTreeMap<OsString, OsString> = BTreeMap::new();
+    let mut set = |name: &str, value: &Path| {
+        environment.insert(name.into(), value.into());
+    };
+    set("HOME", Path::new(HOME));
+    set("PATH", Path::new("/usr/local/bin:/usr/bin:/bin"));
+    set("NODE_EXTRA_CA_CERTS", &sandbox.authority);
+    set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", Path::new("1"));
+    set("DISABLE_AUTOUPDATER", Path::new("1"));
+    if let Some((name, value)) = layout.environment() {
+        set(name, &value);
+    }
+    Launch { argv, environment }
+}

@@ -1,0 +1,65 @@
+//! A model client: npm proper-lockfile on node, refreshing as the real ones do.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::Task;
+use super::registry::Package;
+use crate::credentials::FILE_NAME;
+use crate::layout::Layout;
+use crate::sandbox::{self, Sandbox};
+use crate::server::http::ANSWER;
+use crate::spec::Band;
+
+const SCRIPT: &str = include_str!("proper_lockfile.js");
+const SCRIPT_NAME: &str = "proper_lockfile.js";
+
+/// The release that the real clients' lock cycle was recognised as.
+pub fn package() -> Package {
+    Package {
+        name: "proper-lockfile".to_owned(),
+        version: "4.1.2".to_owned(),
+    }
+}
+
+/// Writes the script where containers see it.
+pub fn install(sandbox: &Sandbox) -> Result<()> {
+    sandbox::write(&sandbox.programs.join(SCRIPT_NAME), SCRIPT)
+}
+
+/// How it is started.
+pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<OsString> {
+    let directory = layout.config_directory();
+    let mut settings = json!({
+        "module": package().file(&sandbox.packages, "index.js"),
+        "band": match band {
+            Band::Old => "old",
+            Band::New => "new",
+        },
+        "directory": directory,
+        "credentials": directory.join(FILE_NAME),
+        "answer": ANSWER,
+    });
+    if let Task::Stress {
+        name,
+        log,
+        duration,
+        hold,
+    } = task
+    {
+        settings["stress"] = json!({
+            "name": name,
+            "log": log,
+            "durationMs": duration.as_millis() as u64,
+            "holdMs": hold.as_millis() as u64,
+        });
+    }
+    let node = sandbox.node.clone().unwrap_or_else(|| "node".into());
+    vec![
+        node.into(),
+        sandbox.programs.join(SCRIPT_NAME).into(),
+        settings.to_string().into(),
+    ]
+}

@@ -1,0 +1,272 @@
+//! Named sets of scenarios: one table, whose rows are command lines of this very program.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+
+use crate::args::{Cli, MatrixArgs, Scenario};
+use crate::failure;
+
+/// A row: set, name, command line.
+type Row = (&'static str, &'static str, &'static str);
+
+const TABLE: &[Row] = &[
+    (
+        "acceptance",
+        "race-old",
+        "race --client 2.1.112 --count 8 --layout dir --delay 3 --server both --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-old-beside-new-without",
+        "race --client 2.1.112*2+lib --client 2.1.329*2-lib --delay 3 --server strict --runs 5 --library all --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-old-and-new",
+        "race --client 2.1.112*2 --client 2.1.329*2 --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-2.1.150",
+        "race --client 2.1.150 --count 4 --delay 3 --server strict --runs 3 --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-2.1.329",
+        "race --client 2.1.329 --count 4 --delay 3 --server strict --runs 3 --expect clean",
+    ),
+    (
+        "acceptance",
+        "partial-home",
+        "race --client 2.1.112 --count 4 --layout home --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-home-half",
+        "race --client 2.1.112 --count 4 --layout home --library half --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-one",
+        "race --client 2.1.112 --count 4 --layout one --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-one-half",
+        "race --client 2.1.112 --count 4 --layout one --library half --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-config-dir",
+        "race --client 2.1.112 --count 4 --layout config-dir --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-config-dir-half",
+        "race --client 2.1.112 --count 4 --layout config-dir --library half --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-symlink",
+        "race --client 2.1.112 --count 4 --layout symlink --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-symlink-half",
+        "race --client 2.1.112 --count 4 --layout symlink --library half --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-home-mixed",
+        "race --client 2.1.112*2 --client 2.1.329*2 --layout home --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-home-mixed-half",
+        "race --client 2.1.112*2 --client 2.1.329*2 --layout home --library half --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-one-mixed",
+        "race --client 2.1.112*2 --client 2.1.329*2 --layout one --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-one-mixed-half",
+        "race --client 2.1.112*2 --client 2.1.329*2 --layout one --library half --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-config-dir-mixed",
+        "race --client 2.1.112*2 --client 2.1.329*2 --layout config-dir --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-config-dir-mixed-half",
+        "race --client 2.1.112*2 --client 2.1.329*2 --layout config-dir --library half --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-symlink-mixed",
+        "race --client 2.1.112*2 --client 2.1.329*2 --layout symlink --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "partial-symlink-mixed-half",
+        "race --client 2.1.112*2 --client 2.1.329*2 --layout symlink --library half --runs 5 --expect clean-all",
+    ),
+    (
+        "acceptance",
+        "killed-2.1.112",
+        "killed --client 2.1.112 --runs 3 --within 1",
+    ),
+    (
+        "acceptance",
+        "killed-2.1.329",
+        "killed --client 2.1.329 --runs 3 --within 1",
+    ),
+    (
+        "acceptance",
+        "long-holder-2.1.112",
+        "long-holder --client 2.1.112*3 --delay 45 --expect-answers",
+    ),
+    (
+        "acceptance",
+        "long-holder-2.1.329",
+        "long-holder --client 2.1.329*3 --holder proper-lockfile-new --delay 45 --expect-answers",
+    ),
+    (
+        "acceptance",
+        "stress",
+        "stress --client proper-lockfile --processes 64 --containers 8 --seconds 60 --expect-exclusive",
+    ),
+    (
+        "acceptance",
+        "stress-killed",
+        "stress --client proper-lockfile --processes 64 --containers 8 --seconds 60 --kill-one-in 10 --expect-exclusive",
+    ),
+    (
+        "quick",
+        "race-model-old",
+        "race --client proper-lockfile --count 4 --delay 2 --server strict --expect clean",
+    ),
+    (
+        "quick",
+        "race-model-mixed",
+        "race --client proper-lockfile*2 --client proper-lockfile-new*2 --delay 2 --server strict --expect clean",
+    ),
+    (
+        "quick",
+        "race-model-home-half",
+        "race --client proper-lockfile*4 --layout home --library half --delay 2 --expect clean-all",
+    ),
+    (
+        "quick",
+        "killed-model",
+        "killed --client proper-lockfile --within 1",
+    ),
+    (
+        "quick",
+        "stress-model",
+        "stress --client proper-lockfile --processes 16 --containers 4 --seconds 10 --kill-one-in 4 --expect-exclusive",
+    ),
+    (
+        "quick",
+        "stress-c",
+        "stress --client c --processes 16 --containers 4 --seconds 10 --kill-one-in 4 --expect-exclusive",
+    ),
+    (
+        "quick",
+        "stress-c-new",
+        "stress --client c-new --processes 16 --containers 4 --seconds 10 --kill-one-in 4 --expect-exclusive",
+    ),
+];
+
+/// A scenario to run, by name if it comes from a set.
+pub struct Case {
+    /// Of the set's row.
+    pub name: Option<&'static str>,
+    /// What to run.
+    pub scenario: Scenario,
+}
+
+impl Case {
+    /// A scenario that the user named on the command line.
+    pub fn single(scenario: &Scenario) -> Self {
+        Self {
+            name: None,
+            scenario: scenario.clone(),
+        }
+    }
+}
+
+/// The scenarios of a set.
+pub fn cases(args: &MatrixArgs) -> Result<Vec<Case>> {
+    rows(args)?
+        .into_iter()
+        .map(|&(_, name, line)| {
+            Ok(Case {
+                name: Some(name),
+                scenario: parse(line)?,
+            })
+        })
+        .collect()
+}
+
+/// Prints a set.
+pub fn list(args: &MatrixArgs) -> Result<ExitCode> {
+    for (set, name, line) in rows(args)? {
+        println!("{set}  {name}\n    {line}");
+    }
+    Ok(ExitCode::from(failure::OK))
+}
+
+fn rows(args: &MatrixArgs) -> Result<Vec<&'static Row>> {
+    let known = |row: &&Row| row.0 == args.set;
+    ensure!(
+        TABLE.iter().any(|row| known(&row)),
+        "there is no set `{}` (there are: {})",
+        args.set,
+        sets().join(", ")
+    );
+    Ok(TABLE
+        .iter()
+        .filter(known)
+        .filter(|row| args.only.as_ref().is_none_or(|text| row.1.contains(text.as_str())))
+        .collect())
+}
+
+fn sets() -> Vec<&'static str> {
+    let mut sets: Vec<_> = TABLE.iter().map(|row| row.0).collect();
+    sets.dedup();
+    sets
+}
+
+fn parse(line: &str) -> Result<Scenario> {
+    let words = std::iter::once("lockspan-lab").chain(line.split(' '));
+    let cli = Cli::try_parse_from(words).with_context(|| format!("the row `{line}`"))?;
+    Ok(cli.scenario)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_is_a_command_line() {
+        for (_, name, line) in TABLE {
+            let scenario = parse(line).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            assert!(!scenario.programs().is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: HashSet<_> = TABLE.iter().map(|row| row.1).collect();
+        assert_eq!(names.len(), TABLE.len());
+    }
+}

@@ -1,0 +1,351 @@
+//! One run of any scenario: its files, its server, its containers, its clients, and what is there at the end.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal};
+use serde::Serialize;
+
+use crate::clients::{self, Task};
+use crate::container::Container;
+use crate::credentials::{self, FILE_NAME, Found};
+use crate::layout::{Filesystem, Layout, Place};
+use crate::sandbox::{self, HOME, Sandbox};
+use crate::server::http::ANSWER;
+use crate::server::tokens::{Strictness, TokenFamily};
+use crate::server::{Behaviour, Server};
+use crate::spec::Program;
+use crate::trace;
+
+/// What all runs of a call have in common.
+pub struct Lab {
+    /// The namespaces.
+    pub sandbox: Sandbox,
+    /// When a client that has not ended is killed.
+    pub timeout: Duration,
+    /// Set for every client, after everything else.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// A client to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// What to run.
+    pub program: Program,
+    /// As whom.
+    pub uid: u32,
+    /// Whether the library is preloaded.
+    pub library: bool,
+}
+
+/// Where clients run.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// What they share.
+    pub layout: Layout,
+    /// The filesystem of private homes.
+    pub home: Filesystem,
+    /// The filesystem of what is shared.
+    pub shared: Filesystem,
+    /// Whether each container has its own pid namespace.
+    pub pid_namespace: bool,
+}
+
+/// A prepared run. Everything ends when it is dropped.
+pub struct Run<'a> {
+    lab: &'a Lab,
+    setting: Setting,
+    number: usize,
+    directory: PathBuf,
+    containers: Vec<Container>,
+    server: Server,
+    shared_mounted: Option<PathBuf>,
+    started: usize,
+}
+
+/// A started client.
+pub struct Running {
+    child: Child,
+    client: Client,
+    since: Instant,
+    stdout: PathBuf,
+    stderr: PathBuf,
+    ended: Option<(Option<ExitStatus>, Duration)>,
+}
+
+/// How a client ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ending {
+    /// Which client.
+    pub client: String,
+    /// Whether it had the library.
+    pub library: bool,
+    /// Its exit code; none if it was killed by a signal.
+    pub exit_code: Option<i32>,
+    /// Whether it did not end in time and was killed for that.
+    pub timed_out: bool,
+    /// How long it ran.
+    pub seconds: f64,
+    /// Whether it printed the server's answer.
+    pub answered: bool,
+    /// Where it did not: the first line that it wrote, for a hint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+}
+
+static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+impl<'a> Run<'a> {
+    /// Prepares files, server and `containers` containers, whose users are `owners`.
+    pub fn prepare(
+        lab: &'a Lab,
+        setting: Setting,
+        behaviour: Behaviour,
+        owners: &[u32],
+    ) -> Result<Self> {
+        let number = RUNS.fetch_add(1, Ordering::Relaxed);
+        let directory = sandbox::run_directory(number);
+        let start = TokenFamily::new(Strictness::Lenient);
+        let place = Place {
+            layout: setting.layout,
+            home: setting.home,
+            directory: &directory,
+            // A host's user owns what a root container shares with it.
+            owner: owners.iter().copied().max().unwrap_or(0),
+            credentials: start.first(),
+        };
+        let shared = place.shared();
+        sandbox::make_directory(&shared)?;
+        sandbox::make_directory(&directory.join("out"))?;
+        let mut shared_mounted = None;
+        if setting.shared == Filesystem::Ext4 {
+            sandbox::mount_ext4(&directory.join("shared.ext4"), &shared)?;
+            shared_mounted = Some(shared);
+        }
+        for step in place.shared_steps() {
+            step.perform()?;
+        }
+        let mut containers = Vec::new();
+        for (index, &owner) in owners
+            .iter()
+            .take(setting.layout.containers(owners.len()))
+            .enumerate()
+        {
+            let steps = place.container_steps(index, owner);
+            containers.push(Container::start(steps, setting.pid_namespace)?);
+        }
+        Ok(Self {
+            lab,
+            setting,
+            number,
+            containers,
+            server: Server::start(behaviour, &lab.sandbox.identity)?,
+            directory,
+            shared_mounted,
+            started: 0,
+        })
+    }
+
+    /// The token server.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// A file of the run that clients may write.
+    pub fn scratch(&self, name: &str, owner: u32) -> Result<PathBuf> {
+        let path = self.directory.join("out").join(name);
+        File::create(&path).with_context(|| path.display().to_string())?;
+        chown(&path, Some(owner), Some(owner))?;
+        Ok(path)
+    }
+
+    /// Starts a client in container `container` (all in the only one, where there is one).
+    pub fn start(&mut self, container: usize, client: Client, task: &Task) -> Result<Running> {
+        self.start_traced(container, client, task, None)
+    }
+
+    /// As [`Run::start`], under strace if it is to be observed.
+    pub fn start_traced(
+        &mut self,
+        container: usize,
+        client: Client,
+        task: &Task,
+        trace: Option<&Path>,
+    ) -> Result<Running> {
+        let index = self.started;
+        self.started += 1;
+        let sandbox = &self.lab.sandbox;
+        let mut launch = clients::launch(client.program, self.setting.layout, task, sandbox);
+        let preload = sandbox.library.as_deref().filter(|_| client.library);
+        if let Some(output) = trace {
+            launch.argv.splice(0..0, trace::argv(output, preload));
+        } else if let Some(library) = preload {
+            launch.environment.insert("LD_PRELOAD".into(), library.into());
+        }
+        if let (true, Some(events)) = (client.library, &sandbox.events) {
+            let name = format!("run-{}-client-{index}.jsonl", self.number);
+            launch
+                .environment
+                .insert("LOCKSPAN_EVENTS".into(), events.join(name).into());
+        }
+        launch.environment.extend(self.lab.environment.iter().cloned());
+
+        let stdout = self.scratch(&format!("{index}.stdout"), client.uid)?;
+        let stderr = self.scratch(&format!("{index}.stderr"), client.uid)?;
+        let mut command = launch.command();
+        command
+            .stdin(Stdio::null())
+            .stdout(File::create(&stdout)?)
+            .stderr(File::create(&stderr)?);
+        let container = container % self.containers.len();
+        let child = self.containers[container].spawn(&mut command, client.uid)?;
+        Ok(Running {
+            child,
+            client,
+            since: Instant::now(),
+            stdout,
+            stderr,
+            ended: None,
+        })
+    }
+
+    /// A path inside a container, as seen from outside.
+    pub fn view(&self, container: usize, path: &Path) -> PathBuf {
+        self.containers[container % self.containers.len()].view(path)
+    }
+
+    /// The paths of the refresh locks as a container's clients reach them, seen from outside.
+    pub fn lock_paths(&self, container: usize) -> [PathBuf; 2] {
+        let layout = self.setting.layout;
+        [layout.in_dir_lock(), layout.sibling_lock()].map(|path| self.view(container, &path))
+    }
+
+    /// What the credentials file holds.
+    pub fn credentials(&self) -> Found {
+        let path = self.setting.layout.config_directory().join(FILE_NAME);
+        let content = fs::read_to_string(self.view(0, &path)).ok();
+        credentials::judge(content.as_deref(), &self.server.family().lock())
+    }
+
+    /// The locks that lie about: every entry named `*.lock` or `*.lock.owner` in a home, a config directory, or beside
+    /// one. Shared ones are counted once.
+    pub fn locks_left(&self) -> Result<Vec<String>> {
+        let layout = self.setting.layout;
+        let sibling = layout.sibling_lock();
+        let places = [
+            Some(Path::new(HOME)),
+            Some(&layout.config_directory()),
+            sibling.parent(),
+        ];
+        let mut seen = BTreeSet::new();
+        let mut left = Vec::new();
+        for container in 0..self.containers.len() {
+            for place in places.into_iter().flatten() {
+                let view = self.view(container, place);
+                let entries = fs::read_dir(&view).with_context(|| view.display().to_string())?;
+                for entry in entries {
+                    let entry = entry?;
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    let is_lock = name.ends_with(".lock") || name.ends_with(".lock.owner");
+                    if is_lock && crate::container::identity(&entry.path()).is_some_and(|id| seen.insert(id)) {
+                        left.push(name);
+                    }
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    /// Waits for clients to end; one that outlives the lab's patience is killed.
+    pub fn wait(&self, clients: &mut [Running]) -> Result<Vec<Ending>> {
+        loop {
+            let mut alive = false;
+            for client in &mut *clients {
+                alive |= !client.poll(self.lab.timeout)?;
+            }
+            if !alive {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(clients.iter().map(Running::ending).collect())
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.containers.clear();
+        if let Some(mounted) = &self.shared_mounted {
+            let _ = rustix::mount::unmount(mounted, rustix::mount::UnmountFlags::DETACH);
+        }
+        // Only memory is at stake: the tmpfs goes with the lab.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl Running {
+    /// Sends a signal; to a process that has ended already, nothing.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        if self.child.try_wait()?.is_none() {
+            rustix::process::kill_process(Pid::from_child(&self.child), signal)?;
+        }
+        Ok(())
+    }
+
+    /// Kills it and waits for its end.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        let status = self.child.wait()?;
+        self.ended = Some((Some(status), self.since.elapsed()));
+        Ok(())
+    }
+
+    /// Whether it has ended.
+    pub fn poll(&mut self, timeout: Duration) -> Result<bool> {
+        if self.ended.is_some() {
+            return Ok(true);
+        }
+        if let Some(status) = self.child.try_wait()? {
+            self.ended = Some((Some(status), self.since.elapsed()));
+        } else if self.since.elapsed() > timeout {
+            self.child.kill()?;
+            self.child.wait()?;
+            self.ended = Some((None, self.since.elapsed()));
+        }
+        Ok(self.ended.is_some())
+    }
+
+    /// The name of a process that is still there.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn ending(&self) -> Ending {
+        let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+        let (stdout, stderr) = (read(&self.stdout), read(&self.stderr));
+        let answered = stdout.contains(ANSWER);
+        let said = stderr
+            .lines()
+            .chain(stdout.lines())
+            .find(|line| !line.trim().is_empty())
+            .filter(|_| !answered)
+            .map(|line| line.chars().take(200).collect());
+        let (status, elapsed) = self.ended.unwrap_or((None, self.since.elapsed()));
+        Ending {
+            client: self.client.program.to_string(),
+            library: self.client.library,
+            exit_code: status.and_then(|status| status.code()),
+            timed_out: status.is_none(),
+            seconds: elapsed.as_secs_f64(),
+            answered,
+            said,
+        }
+    }
+}

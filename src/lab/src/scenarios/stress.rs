@@ -1,0 +1,1 @@
+use anyhow::Result; use super::run::Lab; use crate::report::Report; pub fn run(_: &Lab, _: &crate::args::StressArgs) -> Result<Report> { todo!() }

@@ -1,0 +1,83 @@
+//! The outside observation of a client's first lock attempt: strace.
+//!
+//! Pure parsing of `strace -f -ttt` output, and the arguments that produce it.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+/// The start of strace's command line; the traced program's own follows.
+///
+/// `preload` is given to the traced program only.
+pub fn argv(output: &Path, preload: Option<&Path>) -> Vec<OsString> {
+    let mut argv: Vec<OsString> = ["strace", "-f", "-qq", "--seccomp-bpf", "-ttt", "-s", "256"]
+        .map(OsString::from)
+        .to_vec();
+    argv.extend([
+        "-e".into(),
+        "trace=?mkdir,mkdirat,?open,openat".into(),
+        "-o".into(),
+        output.into(),
+    ]);
+    if let Some(path) = preload {
+        let mut variable = OsString::from("LD_PRELOAD=");
+        variable.push(path);
+        argv.extend(["-E".into(), variable]);
+    }
+    argv
+}
+
+/// The time, in seconds since the epoch, of the first call that reaches for the refresh lock: a `mkdir` of the sibling
+/// or the in-dir lock, or an `open` of the library's guard of one.
+pub fn first_attempt(trace: &str, sibling: &str) -> Option<f64> {
+    trace.lines().find_map(|line| {
+        let (_pid, rest) = line.split_once(' ')?;
+        let (time, call) = rest.trim_start().split_once(' ')?;
+        let path = call.split('"').nth(1)?;
+        let attempts = if call.starts_with("mkdir") {
+            path.ends_with(sibling) || path.ends_with("/.oauth_refresh.lock")
+        } else if call.starts_with("open") {
+            path.ends_with(".guard")
+        } else {
+            false
+        };
+        attempts.then(|| time.parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIBLING: &str = "/.claude.lock";
+
+    #[test]
+    fn the_first_attempt_is_found_among_other_calls() {
+        let trace = "\
+12 100.1 openat(AT_FDCWD, \"/mnt/home/.claude/settings.json\", O_RDONLY) = 3
+12 100.2 mkdir(\"/mnt/home/.claude.json.lock\", 0777) = 0
+13 100.3 mkdir(\"/mnt/home/.claude.lock\", 0777) = -1 EEXIST (File exists)
+13 100.4 mkdir(\"/mnt/home/.claude.lock\", 0777) = 0
+";
+        assert_eq!(first_attempt(trace, SIBLING), Some(100.3));
+    }
+
+    #[test]
+    fn the_librarys_guard_counts_as_an_attempt() {
+        let trace = "\
+7   99.5 openat(5, \"oauth_refresh.lock.guard\", O_RDWR) = 9
+7   99.6 mkdirat(AT_FDCWD, \"/mnt/home/.claude/.oauth_refresh.lock\", 0777 <unfinished ...>
+";
+        assert_eq!(first_attempt(trace, SIBLING), Some(99.5));
+        let later = trace.lines().nth(1).unwrap_or_default();
+        assert_eq!(first_attempt(later, SIBLING), Some(99.6));
+    }
+
+    #[test]
+    fn no_attempt_is_none() {
+        assert_eq!(first_attempt("", SIBLING), None);
+        assert_eq!(
+            first_attempt("1 2.0 mkdir(\"/tmp/x\", 0777) = 0\n", SIBLING),
+            None
+        );
+    }
+}

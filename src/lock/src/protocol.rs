@@ -1,0 +1,501 @@
+//! The lock protocol for a config directory that processes share.
+//!
+//! Mutual exclusion rests on `mkdir` of one shared path, the **lock** inside the config directory, which is
+//! also where clients without the library look. The **guard**, a file with a flock, only says whether the
+//! holder lives; where flock does not work, that costs speed and never safety.
+//!
+//! - An old client asks for the **sibling** lock beside the config directory. It is given the lock **and** the
+//!   sibling, so that it excludes new clients everywhere and old clients without the library wherever the
+//!   sibling reaches ([`take`] with [`Cycle::Redirected`]).
+//! - A new client asks for the lock itself ([`Cycle::InPlace`]). The sibling that it takes while it holds the
+//!   lock stays its own business.
+//! - A directory in the way is replaced at once if, and only if, its owner is **proven dead**: the guard is
+//!   free, and the record names this kernel, this guard and this very directory.
+//! - Anything else in the way is respected, until the asking client's own staleness rule removes it
+//!   ([`remove`]). Then the robbed holder's guard is retired, so that nobody waits for it.
+//! - A holder that wakes up after that touches and removes nothing that is no longer its own.
+//!
+//! Nothing here may decide by a client's version; only by what a process did.
+
+use lockspan_core::record::Record;
+use lockspan_core::{Cycle, Identity, Time, stale};
+
+use crate::kernel::{Errno, Kernel, Place, Result, Stat, Times};
+use crate::slot::{Held, Slot};
+
+// Results that are ignored below are those of steps without which the lock is as exclusive as before, only
+// slower to take over; each says so.
+
+/// How long a contended [`take`] waits before it says so. Milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// For a live holder to give the lock back.
+    pub total: u64,
+    /// Between two looks.
+    pub step: u64,
+    /// Until a busy guard without a lock directory counts as one whose holder has lost its lock. A holder is
+    /// in that state between two system calls only.
+    pub absent: u64,
+}
+
+/// Why a lock was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blocked {
+    /// This process holds it already, or another of its threads is taking or releasing it.
+    OwnProcess,
+    /// A live process with the library holds it.
+    Held,
+    /// A directory is in the way that nobody is proven to have left.
+    Foreign,
+    /// An old client without the library holds the sibling lock.
+    ForeignSibling,
+    /// The kernel refused the lock directory for another reason.
+    Refused(Errno),
+    /// The config directory takes no lock directory, but the login can be stored all the same: the client is
+    /// to do what it would do without the library.
+    NotHere,
+}
+
+/// How a lock was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// It was free.
+    Free,
+    /// Its owner was proven dead; what it left was replaced.
+    FromDead,
+}
+
+/// Takes the lock: what `mkdir` becomes.
+///
+/// Waits within `patience` for a live holder. `mode` is mkdir's.
+///
+/// # Errors
+/// Why it was not taken. To the client every [`Blocked`] is `EEXIST`, except [`Blocked::Refused`], which
+/// carries the kernel's own error, and [`Blocked::NotHere`].
+pub fn take<K: Kernel>(
+    kernel: &mut K,
+    slot: &Slot,
+    cycle: Cycle,
+    mode: u32,
+    patience: Patience,
+) -> core::result::Result<Taken, Blocked> {
+    let pid = kernel.pid();
+    let claim = slot.claim(pid).ok_or(Blocked::OwnProcess)?;
+    slot.set_user(pid, cycle);
+    let start = kernel.monotonic();
+    loop {
+        match attempt(kernel, cycle, mode) {
+            Ok((held, taken)) => {
+                slot.present();
+                claim.hold(pid, &held);
+                return Ok(taken);
+            }
+            Err(Blocked::Held) if worth_waiting(kernel, slot, start, patience) => {
+                kernel.sleep(patience.step);
+            }
+            Err(Blocked::NotHere) => {
+                claim.end(pid);
+                return Err(Blocked::NotHere);
+            }
+            Err(blocked) => {
+                claim.free(pid);
+                return Err(blocked);
+            }
+        }
+    }
+}
+
+/// Whether a live holder will give the lock back in time; retires the guard of one that has lost its lock.
+fn worth_waiting<K: Kernel>(kernel: &mut K, slot: &Slot, start: u64, patience: Patience) -> bool {
+    let now = kernel.monotonic();
+    match kernel.stat(Place::Lock) {
+        Ok(stat) => {
+            slot.present();
+            // Without a heartbeat the client's own staleness rule must get to see the lock.
+            if !stale::beats(stat.mtime, kernel.wall()) {
+                return false;
+            }
+        }
+        Err(Errno::NOENT) => {
+            if now.saturating_sub(slot.absent(now)) >= patience.absent {
+                slot.present();
+                retire_guard(kernel);
+            }
+        }
+        Err(_) => return false,
+    }
+    now.saturating_sub(start) < patience.total
+}
+
+/// A locked guard.
+#[derive(Clone, Copy)]
+struct Guard {
+    handle: u64,
+    file: Identity,
+    /// Whether a second open of the file is refused the lock, as it must be for a free guard to mean anything.
+    coherent: bool,
+}
+
+/// One attempt, without waiting.
+fn attempt<K: Kernel>(
+    kernel: &mut K,
+    cycle: Cycle,
+    mode: u32,
+) -> core::result::Result<(Held, Taken), Blocked> {
+    let guard = lock_guard(kernel)?;
+    let result = make(kernel, guard, cycle, mode);
+    if let (Err(_), Some(guard)) = (&result, guard) {
+        kernel.guard_drop(guard.handle);
+    }
+    result
+}
+
+/// How often a guard that was replaced while it was being locked is tried again.
+const GUARD_TRIES: usize = 3;
+
+/// Locks the guard. `None` where there is no working guard: then exclusion rests on mkdir alone.
+fn lock_guard<K: Kernel>(kernel: &mut K) -> core::result::Result<Option<Guard>, Blocked> {
+    for _ in 0..GUARD_TRIES {
+        let Ok(open) = kernel.guard_open() else { return Ok(None) };
+        match kernel.guard_lock(open) {
+            Ok(Some(handle)) => {
+                // A guard that was retired meanwhile is one that nobody else will look at.
+                if kernel.stat(Place::Guard).is_ok_and(|stat| stat.identity == open.identity) {
+                    let coherent = kernel.guard_refused();
+                    return Ok(Some(Guard { handle, file: open.identity, coherent }));
+                }
+                kernel.guard_drop(handle);
+            }
+            Ok(None) => return Err(Blocked::Held),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// Makes the directories and writes the record, with the guard in hand.
+fn make<K: Kernel>(
+    kernel: &mut K,
+    guard: Option<Guard>,
+    cycle: Cycle,
+    mode: u32,
+) -> core::result::Result<(Held, Taken), Blocked> {
+    // All that the record says is gathered first: a process that dies between mkdir and the record leaves an
+    // orphan that nothing is known of.
+    let owner = kernel.owner();
+    let since = kernel.wall();
+    let pid = kernel.pid();
+
+    let taken = match kernel.mkdir(Place::Lock, mode) {
+        Ok(()) => Taken::Free,
+        Err(Errno::EXIST) => replace_dead(kernel, guard, mode)?,
+        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM)
+            if cycle == Cycle::Redirected && kernel.writable(Place::Credentials) =>
+        {
+            return Err(Blocked::NotHere);
+        }
+        Err(errno) => return Err(Blocked::Refused(errno)),
+    };
+    let Ok(Stat { identity: lock, .. }) = kernel.stat(Place::Lock) else { return Err(Blocked::Foreign) };
+
+    let sibling = match cycle {
+        Cycle::InPlace => None,
+        Cycle::Redirected => {
+            kernel.give_to_owner(Place::Lock);
+            match kernel.mkdir(Place::Sibling, mode) {
+                Ok(()) => kernel.stat(Place::Sibling).ok().map(|stat| stat.identity),
+                // Nobody who sees this path can make it, so it excludes nobody.
+                Err(Errno::ROFS) => None,
+                Err(errno) => {
+                    let _ = remove_exactly(kernel, Place::Lock, lock);
+                    return Err(match errno {
+                        Errno::EXIST => Blocked::ForeignSibling,
+                        errno => Blocked::Refused(errno),
+                    });
+                }
+            }
+        }
+    };
+
+    if let (Some(guard), Some(boot)) = (guard, owner.boot) {
+        // Without a record the lock is as good, but nobody can prove its owner's death.
+        let _ = kernel.write_record(
+            &Record {
+                boot,
+                guard: guard.file,
+                coherent: guard.coherent,
+                lock,
+                sibling,
+                cycle,
+                left: false,
+                pid,
+                pid_namespace: owner.pid_namespace,
+                since,
+                host: owner.host,
+            }
+            .encode(),
+        );
+    }
+    let guard = guard.map(|guard| (guard.handle, guard.file));
+    Ok((Held { guard, lock, sibling, cycle }, taken))
+}
+
+/// Replaces the lock directory in the way if its owner is proven dead.
+fn replace_dead<K: Kernel>(
+    kernel: &mut K,
+    guard: Option<Guard>,
+    mode: u32,
+) -> core::result::Result<Taken, Blocked> {
+    let guard = guard.filter(|guard| guard.coherent).ok_or(Blocked::Foreign)?;
+    let record = read_record(kernel).ok_or(Blocked::Foreign)?;
+    let lock = kernel.stat(Place::Lock).map_err(|_| Blocked::Foreign)?.identity;
+    if !record.proves_dead(kernel.owner().boot.as_ref(), guard.file, lock) {
+        return Err(Blocked::Foreign);
+    }
+    // The sibling first: whoever dies between the two leaves an orphan that is still proven.
+    if let Some(sibling) = record.sibling.filter(Identity::is_unique) {
+        let _ = remove_exactly(kernel, Place::Sibling, sibling);
+    }
+    remove_exactly(kernel, Place::Lock, lock).map_err(|_| Blocked::Foreign)?;
+    kernel.mkdir(Place::Lock, mode).map_err(|_| Blocked::Foreign)?;
+    Ok(Taken::FromDead)
+}
+
+/// Removes exactly this directory; `ENOENT` if the place no longer leads to it.
+///
+/// Between the look and the rmdir somebody else may remove it by a staleness rule and make his own. So one
+/// that may be called stale is made fresh first, through a descriptor, and looked at again: from then on
+/// nobody has a reason to remove it.
+fn remove_exactly<K: Kernel>(kernel: &mut K, place: Place, identity: Identity) -> Result<()> {
+    let stat = kernel.stat(place)?;
+    if stat.identity != identity {
+        return Err(Errno::NOENT);
+    }
+    if stale::may_be_stale(stat.mtime, kernel.wall()) {
+        kernel.freshen(place, identity)?;
+        if kernel.stat(place)?.identity != identity {
+            return Err(Errno::NOENT);
+        }
+    }
+    kernel.rmdir(place)
+}
+
+/// Lets nobody wait for the guard's present holder any more. The next client makes a new one.
+fn retire_guard<K: Kernel>(kernel: &mut K) {
+    // A failure leaves things as they were.
+    let _ = kernel.unlink(Place::Guard);
+}
+
+fn read_record<K: Kernel>(kernel: &mut K) -> Option<Record> {
+    Record::parse(&kernel.read_record()?)
+}
+
+/// The path by which a client asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Asked {
+    /// The lock inside the config directory.
+    Lock,
+    /// The sibling beside the config directory.
+    Sibling,
+}
+
+/// What `mkdir` of a path becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Make {
+    /// [`take`] with this cycle.
+    Take(Cycle),
+    /// [`nested`]: a new client takes the sibling while it holds the lock.
+    Nested,
+}
+
+/// Decides what `mkdir` of a path is to this process, from what it did so far.
+pub fn decide<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Make {
+    let pid = kernel.pid();
+    match asked {
+        Asked::Lock => Make::Take(Cycle::InPlace),
+        Asked::Sibling => match slot.held(pid) {
+            Some(Held { cycle: Cycle::InPlace, .. }) => Make::Nested,
+            _ => Make::Take(Cycle::Redirected),
+        },
+    }
+}
+
+/// mkdir of the sibling by a client that holds the lock in place: a plain mkdir, which the record is told of,
+/// so that a successor can tell this directory from a foreign one.
+///
+/// # Errors
+/// The kernel's.
+pub fn nested<K: Kernel>(kernel: &mut K, slot: &Slot, mode: u32) -> Result<()> {
+    kernel.mkdir(Place::Sibling, mode)?;
+    let pid = kernel.pid();
+    let sibling = kernel.stat(Place::Sibling).ok().map(|stat| stat.identity);
+    amend_record(kernel, slot.held(pid), |record| Record { sibling, ..record });
+    Ok(())
+}
+
+/// Tells the record that this process exits without having removed its lock.
+pub fn leave<K: Kernel>(kernel: &mut K, slot: &Slot) {
+    let pid = kernel.pid();
+    amend_record(kernel, slot.held(pid), |record| Record { left: true, ..record });
+}
+
+/// Rewrites the record if it is still that of the lock held.
+fn amend_record<K: Kernel>(kernel: &mut K, held: Option<Held>, change: impl Fn(Record) -> Record) {
+    if let (Some(held), Some(record)) = (held, read_record(kernel))
+        && record.names(held.lock)
+    {
+        // Without it a successor waits for the lock to become stale, as it would have to anyway.
+        let _ = kernel.write_record(&change(record).encode());
+    }
+}
+
+/// How a `rmdir` ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Removed {
+    /// The holder gave the lock back.
+    Released,
+    /// The holder had been robbed; it removed nothing that is not its own.
+    WasRobbed,
+    /// A client removed a lock that it calls stale.
+    Stale,
+    /// A client would have removed a lock that nobody can call stale any more.
+    TooFresh,
+    /// Somebody removed the sibling of a redirected lock, and the lock with it.
+    ByOther,
+}
+
+/// What `rmdir` becomes; `None` if it is to be done as it was asked.
+///
+/// The result is the client's: `ENOENT`, which clients ignore, where there is nothing that it may remove.
+pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(Removed, Result<()>)> {
+    let pid = kernel.pid();
+    if let Some(held) = slot.held(pid) {
+        return match (asked, held.cycle) {
+            (Asked::Sibling, Cycle::InPlace) => None,
+            (Asked::Lock, Cycle::Redirected) => remove_stale(kernel, Place::Lock),
+            _ => release(kernel, slot, pid),
+        };
+    }
+    match (asked, slot.user(pid)) {
+        (Asked::Sibling, Some(Cycle::Redirected)) => {
+            let place = shown(kernel, slot);
+            remove_stale(kernel, place)
+        }
+        (Asked::Lock, Some(_)) => remove_stale(kernel, Place::Lock),
+        (Asked::Sibling, _) => remove_redirected(kernel),
+        (Asked::Lock, None) => None,
+    }
+}
+
+fn release<K: Kernel>(kernel: &mut K, slot: &Slot, pid: u32) -> Option<(Removed, Result<()>)> {
+    let (claim, held) = slot.claim_held(pid)?;
+    let sibling = match (held.cycle, held.sibling) {
+        (Cycle::Redirected, Some(sibling)) => remove_exactly(kernel, Place::Sibling, sibling),
+        _ => Ok(()),
+    };
+    let lock = remove_exactly(kernel, Place::Lock, held.lock);
+    if lock != Err(Errno::NOENT) {
+        // Also if the rmdir failed: this owner is not dead, and what it left is for the staleness rule.
+        let _ = kernel.unlink(Place::Record);
+    }
+    if let Some((guard, _)) = held.guard {
+        kernel.guard_drop(guard);
+    }
+    claim.end(pid);
+    let result = lock.and(sibling);
+    let removed = if result == Err(Errno::NOENT) { Removed::WasRobbed } else { Removed::Released };
+    Some((removed, result))
+}
+
+/// rmdir by a client that does not hold the lock: its staleness rule.
+fn remove_stale<K: Kernel>(kernel: &mut K, place: Place) -> Option<(Removed, Result<()>)> {
+    let stat = match kernel.stat(place) {
+        Ok(stat) => stat,
+        Err(errno) => return Some((Removed::TooFresh, Err(errno))),
+    };
+    // The client looked a moment ago. Somebody else may have been quicker, and his lock is no stale one.
+    if !stale::may_be_stale(stat.mtime, kernel.wall()) {
+        return Some((Removed::TooFresh, Err(Errno::NOENT)));
+    }
+    let result = kernel.rmdir(place);
+    if result.is_ok() && place == Place::Lock && kernel.guard_refused() {
+        retire_guard(kernel);
+    }
+    Some((Removed::Stale, result))
+}
+
+/// rmdir of the sibling by a process that never used the lock, such as rmdir(1) or a forked child of the
+/// holder: if it is the sibling of a redirected lock, the lock goes with it, or it would stay for ever.
+fn remove_redirected<K: Kernel>(kernel: &mut K) -> Option<(Removed, Result<()>)> {
+    let record = read_record(kernel).filter(|record| record.cycle == Cycle::Redirected)?;
+    let made = record.sibling.filter(Identity::is_unique)?;
+    let sibling = kernel.stat(Place::Sibling).ok()?;
+    let lock = kernel.stat(Place::Lock).ok()?;
+    if sibling.identity != made || !record.names(lock.identity) {
+        return None;
+    }
+    let result = kernel.rmdir(Place::Sibling);
+    if result.is_ok() && kernel.rmdir(Place::Lock).is_ok() && kernel.guard_refused() {
+        retire_guard(kernel);
+    }
+    Some((Removed::ByOther, result))
+}
+
+/// Which place a process that asks for the redirected sibling gets to see: whichever blocks it, or the lock
+/// that it holds.
+pub fn shown<K: Kernel>(kernel: &mut K, slot: &Slot) -> Place {
+    let pid = kernel.pid();
+    match slot.held(pid) {
+        // A holder robbed of its sibling must notice.
+        Some(Held { sibling: Some(sibling), .. })
+            if kernel.stat(Place::Sibling).map(|stat| stat.identity) != Ok(sibling) =>
+        {
+            Place::Sibling
+        }
+        Some(_) => Place::Lock,
+        None if kernel.stat(Place::Lock).is_ok() => Place::Lock,
+        None => Place::Sibling,
+    }
+}
+
+/// The time at which a waiter must see the lock touched, instead of the real one: a live holder's lock must
+/// not look stale to a client with a shorter threshold than the holder's own.
+pub fn shown_mtime<K: Kernel>(kernel: &mut K, slot: &Slot) -> Option<Time> {
+    let pid = kernel.pid();
+    if slot.held(pid).is_some() {
+        return None;
+    }
+    let mtime = kernel.stat(Place::Lock).ok()?.mtime;
+    let now = kernel.wall();
+    if !stale::may_be_stale(mtime, now) {
+        return None;
+    }
+    let described = kernel.stat(Place::UpstreamOwner).is_ok();
+    (stale::show_as_fresh(mtime, now, described) && kernel.guard_refused()).then_some(now)
+}
+
+/// What setting a lock's times becomes, the holder's heartbeat; `None` if it is to be done as it was asked.
+///
+/// # Errors
+/// `ENOENT` once the holder was robbed, so that it never touches its successor's lock; else the kernel's.
+pub fn heartbeat<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked, times: Times) -> Option<Result<()>> {
+    let pid = kernel.pid();
+    let held = slot.held(pid)?;
+    match (asked, held.cycle) {
+        (Asked::Sibling, Cycle::Redirected) => Some(beat_both(kernel, &held, times)),
+        (Asked::Lock, Cycle::InPlace) => Some(beat(kernel, Place::Lock, held.lock, times)),
+        _ => None,
+    }
+}
+
+fn beat_both<K: Kernel>(kernel: &mut K, held: &Held, times: Times) -> Result<()> {
+    beat(kernel, Place::Lock, held.lock, times)?;
+    held.sibling.map_or(Ok(()), |sibling| beat(kernel, Place::Sibling, sibling, times))
+}
+
+fn beat<K: Kernel>(kernel: &mut K, place: Place, identity: Identity, times: Times) -> Result<()> {
+    if kernel.stat(place)?.identity != identity {
+        return Err(Errno::NOENT);
+    }
+    kernel.set_times(place, times)
+}

@@ -1,0 +1,326 @@
+//! System calls as the kernel takes them: no libc, no errno, no panic.
+//!
+//! rustix would be the well-kept choice, but its descriptors and its clock keep panics reachable, which the
+//! preloaded library may not link. Each function is one system call and links its man page by its name.
+
+use core::arch::asm;
+use core::ffi::{CStr, c_int, c_long};
+use core::mem::MaybeUninit;
+
+use libc::{AT_FDCWD, timespec};
+use lockspan_core::Time;
+
+/// An errno.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct Errno(pub c_int);
+
+/// Result of a system call.
+pub type Result<T> = core::result::Result<T, Errno>;
+
+macro_rules! errnos {
+    ($($name:ident = $value:ident),*) => {
+        impl Errno {
+            $(#[doc = concat!("`", stringify!($value), "`")] pub const $name: Errno = Errno(libc::$value);)*
+        }
+    };
+}
+
+errnos!(
+    PERM = EPERM,
+    NOENT = ENOENT,
+    ACCESS = EACCES,
+    EXIST = EEXIST,
+    NOTEMPTY = ENOTEMPTY,
+    INVAL = EINVAL,
+    ROFS = EROFS,
+    NOSYS = ENOSYS,
+    WOULDBLOCK = EWOULDBLOCK
+);
+
+/// Makes a system call.
+///
+/// # Safety
+/// As the call named by `number` demands of its arguments.
+unsafe fn call(number: c_long, arguments: [usize; 6]) -> Result<usize> {
+    let [a, b, c, d, e, f] = arguments;
+    let result: isize;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the registers are those of the kernel's calling convention; it changes rcx and r11 besides the
+    // result.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as isize => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above; only x0 is changed.
+    unsafe {
+        asm!("svc 0", in("x8") number, inlateout("x0") a as isize => result,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f, options(nostack));
+    }
+    if (-4095..0).contains(&result) { Err(Errno(-result as c_int)) } else { Ok(result.cast_unsigned()) }
+}
+
+/// What may be passed to the kernel in a register.
+trait Argument {
+    fn word(self) -> usize;
+}
+
+impl Argument for usize {
+    fn word(self) -> usize {
+        self
+    }
+}
+
+impl Argument for u64 {
+    fn word(self) -> usize {
+        self as usize
+    }
+}
+
+impl Argument for u32 {
+    fn word(self) -> usize {
+        self as usize
+    }
+}
+
+impl Argument for c_int {
+    fn word(self) -> usize {
+        self as usize
+    }
+}
+
+impl Argument for &CStr {
+    fn word(self) -> usize {
+        self.as_ptr().addr()
+    }
+}
+
+impl<T> Argument for *const T {
+    fn word(self) -> usize {
+        self.addr()
+    }
+}
+
+impl<T> Argument for *mut T {
+    fn word(self) -> usize {
+        self.addr()
+    }
+}
+
+macro_rules! call {
+    ($number:ident $(, $argument:expr)*) => {
+        call(libc::$number, padded([$(Argument::word($argument)),*]))
+    };
+}
+
+fn padded<const N: usize>(given: [usize; N]) -> [usize; 6] {
+    let mut words = [0; 6];
+    words.iter_mut().zip(given).for_each(|(to, from)| *to = from);
+    words
+}
+
+/// An open descriptor, closed when dropped.
+#[derive(Debug)]
+pub struct Descriptor(c_int);
+
+impl Descriptor {
+    /// Its number.
+    pub fn number(&self) -> c_int {
+        self.0
+    }
+
+    /// Gives up ownership.
+    pub fn into_number(self) -> c_int {
+        let number = self.0;
+        core::mem::forget(self);
+        number
+    }
+
+    /// Takes ownership of a descriptor that nobody else closes.
+    pub fn from_number(number: c_int) -> Descriptor {
+        Descriptor(number)
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: takes no address.
+        let _ = unsafe { call!(SYS_close, self.0) };
+    }
+}
+
+/// openat(2) from the working directory; `O_CLOEXEC` and `O_NOCTTY` are added.
+pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Descriptor> {
+    let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
+    // SAFETY: a C string.
+    unsafe { call!(SYS_openat, AT_FDCWD, path, flags, mode) }.map(|number| Descriptor(number as c_int))
+}
+
+/// mkdirat(2) from the working directory.
+pub fn mkdir(path: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: a C string.
+    unsafe { call!(SYS_mkdirat, AT_FDCWD, path, mode) }.map(drop)
+}
+
+/// unlinkat(2) with `AT_REMOVEDIR`.
+pub fn rmdir(path: &CStr) -> Result<()> {
+    // SAFETY: a C string.
+    unsafe { call!(SYS_unlinkat, AT_FDCWD, path, libc::AT_REMOVEDIR) }.map(drop)
+}
+
+/// unlinkat(2) of a file.
+pub fn unlink(path: &CStr) -> Result<()> {
+    // SAFETY: a C string.
+    unsafe { call!(SYS_unlinkat, AT_FDCWD, path, 0usize) }.map(drop)
+}
+
+/// statx(2) of a path from a directory; an empty path with `AT_EMPTY_PATH` is the directory itself.
+pub fn statx(at: c_int, path: &CStr, flags: c_int) -> Result<libc::statx> {
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+    let mut found = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: a C string and room for the answer.
+    unsafe { call!(SYS_statx, at, path, flags, mask, found.as_mut_ptr()) }?;
+    // SAFETY: all zeros is a valid value, and the kernel writes valid ones.
+    Ok(unsafe { found.assume_init() })
+}
+
+/// newfstatat(2); for an empty path see [`statx`].
+pub fn stat(at: c_int, path: &CStr, flags: c_int) -> Result<libc::stat> {
+    let mut found = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: a C string and room for the answer, which the kernel lays out as libc does on these targets.
+    unsafe { call!(SYS_newfstatat, at, path, found.as_mut_ptr(), flags) }?;
+    // SAFETY: all zeros is a valid value, and the kernel writes valid ones.
+    Ok(unsafe { found.assume_init() })
+}
+
+fn timespec(time: Time) -> timespec {
+    timespec { tv_sec: time.sec, tv_nsec: time.nsec.into() }
+}
+
+/// utimensat(2) from the working directory, without following a symbolic link.
+pub fn set_times(path: &CStr, accessed: Time, modified: Time) -> Result<()> {
+    let times = [timespec(accessed), timespec(modified)];
+    // SAFETY: a C string and two times.
+    unsafe { call!(SYS_utimensat, AT_FDCWD, path, times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) }.map(drop)
+}
+
+/// utimensat(2) of an open file, to the present time.
+pub fn set_times_now(file: &Descriptor) -> Result<()> {
+    // SAFETY: NULL is no path and no times.
+    unsafe { call!(SYS_utimensat, file.0, 0usize, 0usize, 0usize) }.map(drop)
+}
+
+/// fchownat(2) from the working directory, without following a symbolic link. An owner of `u32::MAX` is left
+/// as it is.
+pub fn chown(path: &CStr, owner: u32, group: u32) -> Result<()> {
+    // SAFETY: a C string.
+    unsafe { call!(SYS_fchownat, AT_FDCWD, path, owner, group, libc::AT_SYMLINK_NOFOLLOW) }.map(drop)
+}
+
+/// fchmodat(2) from the working directory.
+pub fn chmod(path: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: a C string.
+    unsafe { call!(SYS_fchmodat, AT_FDCWD, path, mode) }.map(drop)
+}
+
+/// faccessat(2) from the working directory, for the real user.
+pub fn access(path: &CStr, mode: c_int) -> Result<()> {
+    // SAFETY: a C string.
+    unsafe { call!(SYS_faccessat, AT_FDCWD, path, mode) }.map(drop)
+}
+
+/// readlinkat(2) from the working directory; the length of the link's text.
+pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: a C string and room of the length given.
+    unsafe { call!(SYS_readlinkat, AT_FDCWD, path, buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// read(2).
+pub fn read(file: &Descriptor, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: room of the length given.
+    unsafe { call!(SYS_read, file.0, buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// write(2).
+pub fn write(file: &Descriptor, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: bytes of the length given.
+    unsafe { call!(SYS_write, file.0, bytes.as_ptr(), bytes.len()) }
+}
+
+/// ftruncate(2).
+pub fn truncate(file: &Descriptor, length: usize) -> Result<()> {
+    // SAFETY: takes no address.
+    unsafe { call!(SYS_ftruncate, file.0, length) }.map(drop)
+}
+
+/// flock(2), exclusive, without blocking.
+pub fn lock(file: &Descriptor) -> Result<()> {
+    // SAFETY: takes no address.
+    unsafe { call!(SYS_flock, file.0, libc::LOCK_EX | libc::LOCK_NB) }.map(drop)
+}
+
+/// mmap(2), private and without any access, at an address of the kernel's choice; the address.
+pub fn map(file: &Descriptor, length: usize) -> Result<usize> {
+    // SAFETY: a new mapping replaces none.
+    unsafe { call!(SYS_mmap, 0usize, length, libc::PROT_NONE, libc::MAP_PRIVATE, file.0, 0usize) }
+}
+
+/// madvise(2) with `MADV_DONTFORK`.
+pub fn keep_from_children(address: usize, length: usize) -> Result<()> {
+    // SAFETY: changes nothing for this process.
+    unsafe { call!(SYS_madvise, address, length, libc::MADV_DONTFORK) }.map(drop)
+}
+
+/// munmap(2).
+///
+/// # Safety
+/// The range is a mapping of [`map`], which nobody else knows of.
+pub unsafe fn unmap(address: usize, length: usize) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { call!(SYS_munmap, address, length) }.map(drop)
+}
+
+/// getpid(2).
+pub fn process_id() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { call!(SYS_getpid) }.unwrap_or_default() as u32
+}
+
+/// gettid(2).
+pub fn thread_id() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { call!(SYS_gettid) }.unwrap_or_default() as u32
+}
+
+/// clock_gettime(2).
+pub fn clock(id: c_int) -> Time {
+    let mut now = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: room for the answer. The clocks that are asked for exist on every kernel.
+    let _ = unsafe { call!(SYS_clock_gettime, id, &raw mut now) };
+    Time { sec: now.tv_sec, nsec: now.tv_nsec as u32 }
+}
+
+/// nanosleep(2); returns early on a signal.
+pub fn sleep(milliseconds: u64) {
+    let time = timespec {
+        tv_sec: (milliseconds / 1000).cast_signed(),
+        tv_nsec: (milliseconds % 1000 * 1_000_000).cast_signed(),
+    };
+    // SAFETY: a time, and no room for the rest of it.
+    let _ = unsafe { call!(SYS_nanosleep, &raw const time, 0usize) };
+}
+
+/// The host name, by uname(2), padded with zeros and cut to `N` bytes.
+pub fn host_name<const N: usize>() -> [u8; N] {
+    let mut host = [0; N];
+    let mut names = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: room for the answer; all zeros is a valid value too.
+    let names = unsafe {
+        let _ = call!(SYS_uname, names.as_mut_ptr());
+        names.assume_init()
+    };
+    let name = names.nodename.iter().take_while(|&&byte| byte != 0);
+    host.iter_mut().zip(name).for_each(|(to, from)| *to = *from as u8);
+    host
+}

@@ -1,0 +1,62 @@
+//! The environment, and what it tells the library to do.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use lockspan_core::settings::{self, Mode};
+
+use crate::events;
+
+/// The value of a variable, for as long as the host does not change its environment.
+pub fn variable(name: &CStr) -> Option<&'static CStr> {
+    // SAFETY: `name` is a C string; what getenv returns is one, or NULL. Like every caller of getenv we trust
+    // the host not to change the variable while we look at it; what is kept is copied.
+    unsafe {
+        let value = libc::getenv(name.as_ptr());
+        if value.is_null() { None } else { Some(CStr::from_ptr(value)) }
+    }
+}
+
+const UNKNOWN: u8 = 0;
+const REDIRECT: u8 = 1;
+const OBSERVE: u8 = 2;
+const OFF: u8 = 3;
+
+/// What the library does in this process: read at the first path that may be a lock's, and kept.
+pub fn mode() -> Mode {
+    static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
+    match MODE.load(Ordering::Relaxed) {
+        REDIRECT => Mode::Redirect,
+        OBSERVE => Mode::Observe,
+        OFF => Mode::Off,
+        _ => {
+            let mode = read_mode();
+            let word = match mode {
+                Mode::Redirect => REDIRECT,
+                Mode::Observe => OBSERVE,
+                Mode::Off => OFF,
+            };
+            MODE.store(word, Ordering::Relaxed);
+            mode
+        }
+    }
+}
+
+fn read_mode() -> Mode {
+    // SAFETY: has no precondition.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        // A program with more rights than its caller must not follow the caller's environment.
+        return Mode::Off;
+    }
+    let value = |name| variable(name).map(CStr::to_bytes);
+    let mode = settings::mode(
+        value(c"LOCKSPAN_DISABLE"),
+        value(c"LOCKSPAN_MODE"),
+        value(c"LOCKSPAN_EVENTS"),
+        value(c"LOCKSPAN_CONFIG"),
+    );
+    mode.unwrap_or_else(|bad| {
+        events::inert(bad.variable);
+        Mode::Off
+    })
+}

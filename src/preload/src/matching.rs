@@ -1,0 +1,209 @@
+//! Which paths are a lock's.
+//!
+//! A path is compared by its last component first, then as text, and only then by asking the kernel which
+//! directory it lies in, so that relative paths, `..`, descriptors and symbolic links are all seen through.
+
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char, c_int};
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use lockspan_core::names::{
+    CONFIG_BELOW_HOME, ConfigDirectory, LOCKS, REFRESH_LOCK, SIBLING_SUFFIX, config_directory,
+};
+use lockspan_core::path::split_last;
+use lockspan_core::text::Text;
+use lockspan_lock::linux::{Linux, PATH_MAX, directory_identity};
+use lockspan_lock::protocol::Asked;
+use lockspan_lock::sys;
+
+use crate::environment::variable;
+
+/// A path that is a lock's.
+pub struct Target {
+    /// The kernel for this lock of this config directory.
+    pub kernel: Linux,
+    /// Index into [`LOCKS`].
+    pub lock: usize,
+    /// Which of the lock's paths it is.
+    pub asked: Asked,
+}
+
+/// The index of the lock that has a sibling.
+fn sibling_lock() -> Option<usize> {
+    LOCKS.iter().position(|names| names.lock == REFRESH_LOCK)
+}
+
+/// Tells which lock a path is, if any.
+#[inline(never)]
+pub unsafe fn target(at: c_int, path: *const c_char) -> Option<Target> {
+    // SAFETY: the caller passed a path, and its length was taken before.
+    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    let (parent, last) = split_last(path)?;
+    let (lock, asked) = match LOCKS.iter().position(|names| names.lock == last) {
+        Some(lock) => (lock, Asked::Lock),
+        None => (last.strip_suffix(SIBLING_SUFFIX).and(sibling_lock())?, Asked::Sibling),
+    };
+    with_directory(|directory| {
+        let container = match asked {
+            Asked::Lock => directory,
+            Asked::Sibling => {
+                let (container, name) = split_last(directory)?;
+                if last.strip_suffix(SIBLING_SUFFIX) != Some(name) {
+                    return None;
+                }
+                container
+            }
+        };
+        if !same_text(parent, container) && !same_directory(at, parent, container)? {
+            return None;
+        }
+        Some(Target { kernel: Linux::new(directory, LOCKS.get(lock)?)?, lock, asked })
+    })
+}
+
+/// The kernel for a lock of this process's config directory.
+pub fn kernel(lock: usize) -> Option<Linux> {
+    with_directory(|directory| Linux::new(directory, LOCKS.get(lock)?))
+}
+
+/// Whether this process has a config directory at all.
+pub fn has_directory() -> bool {
+    with_directory(|_| Some(())).is_some()
+}
+
+/// Whether two absolute paths of directories are the same but for slashes at the end.
+fn same_text(one: &[u8], other: &[u8]) -> bool {
+    let trim = |path: &[u8]| path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    one.first() == Some(&b'/') && one.get(..trim(one)) == other.get(..trim(other))
+}
+
+/// Whether the directory that `parent` leads to from `at` is `container`.
+#[inline(never)]
+fn same_directory(at: c_int, parent: &[u8], container: &[u8]) -> Option<bool> {
+    let mut buffer = [0; PATH_MAX];
+    let asked = {
+        let parent = terminated(&mut buffer, &[parent])?;
+        directory_identity(at, parent).ok()?
+    };
+    let container = terminated(&mut buffer, &[container])?;
+    Some(asked == directory_identity(libc::AT_FDCWD, container).ok()?)
+}
+
+/// The parts as one C string, or `None` if they do not fit.
+fn terminated<'a>(buffer: &'a mut [u8; PATH_MAX], parts: &[&[u8]]) -> Option<&'a CStr> {
+    let length = {
+        let mut text = Text::new(buffer);
+        for part in parts {
+            text.bytes(part);
+        }
+        text.bytes(b"\0");
+        text.finish()?.len()
+    };
+    CStr::from_bytes_with_nul(buffer.get(..length)?).ok()
+}
+
+/// The real path of the config directory, kept from the first time that it was found.
+struct Cache {
+    state: AtomicU8,
+    length: AtomicUsize,
+    /// A hash of the path that the environment gave.
+    key: AtomicU64,
+    bytes: UnsafeCell<[u8; PATH_MAX]>,
+}
+
+// SAFETY: `bytes` is written by the one thread that moved `state` from EMPTY to FILLING, and read only by
+// those that saw FULL, which is set after the last write and never changes again.
+unsafe impl Sync for Cache {}
+
+const EMPTY: u8 = 0;
+const FILLING: u8 = 1;
+const FULL: u8 = 2;
+
+static CACHE: Cache = Cache {
+    state: AtomicU8::new(EMPTY),
+    length: AtomicUsize::new(0),
+    key: AtomicU64::new(0),
+    bytes: UnsafeCell::new([0; PATH_MAX]),
+};
+
+impl Cache {
+    fn get(&self, key: u64) -> Option<&[u8]> {
+        if self.state.load(Ordering::Acquire) != FULL || self.key.load(Ordering::Relaxed) != key {
+            return None;
+        }
+        // SAFETY: FULL was seen; see above.
+        unsafe { &*self.bytes.get() }.get(..self.length.load(Ordering::Relaxed))
+    }
+
+    fn put(&self, key: u64, path: &[u8]) {
+        if self.state.compare_exchange(EMPTY, FILLING, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return;
+        }
+        // SAFETY: this thread alone moved the state to FILLING; see above.
+        let bytes = unsafe { &mut *self.bytes.get() };
+        bytes.iter_mut().zip(path).for_each(|(to, from)| *to = *from);
+        self.length.store(path.len(), Ordering::Relaxed);
+        self.key.store(key, Ordering::Relaxed);
+        self.state.store(FULL, Ordering::Release);
+    }
+}
+
+/// Calls `then` with the real path of the config directory, if there is one.
+fn with_directory<R>(then: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
+    let value = |name| variable(name).map(CStr::to_bytes);
+    let given = config_directory(
+        value(c"CLAUDE_SECURESTORAGE_CONFIG_DIR"),
+        value(c"CLAUDE_CONFIG_DIR"),
+        value(c"HOME"),
+    )?;
+    let (base, below): (&[u8], &[u8]) = match given {
+        ConfigDirectory::Given(path) => (path, b""),
+        ConfigDirectory::BelowHome(home) => (home, CONFIG_BELOW_HOME),
+    };
+    let key = hash(hash(FNV_START, base), below);
+    match CACHE.get(key) {
+        Some(directory) => then(directory),
+        None => {
+            let mut buffer = [0; PATH_MAX];
+            let directory = resolve(&mut buffer, base, below)?;
+            // What a relative path leads to may change with the working directory.
+            if base.first() == Some(&b'/') {
+                CACHE.put(key, directory);
+            }
+            then(directory)
+        }
+    }
+}
+
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, one step more for the end, so that parts do not run into each other.
+fn hash(start: u64, bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    step(bytes.iter().fold(start, |hash, &byte| step(hash, byte)), b'/')
+}
+
+/// The real path of `base/below`, as the kernel names the directory once it is open.
+#[inline(never)]
+fn resolve<'a>(buffer: &'a mut [u8; PATH_MAX], base: &[u8], below: &[u8]) -> Option<&'a [u8]> {
+    let given = match below {
+        b"" => terminated(buffer, &[base]),
+        below => terminated(buffer, &[base, b"/", below]),
+    }?;
+    let directory = sys::open(given, libc::O_PATH | libc::O_DIRECTORY, 0).ok()?;
+    let length = {
+        let mut link = [0; 32];
+        let mut text = Text::new(&mut link);
+        text.bytes(b"/proc/self/fd/").number(u64::from(directory.number().unsigned_abs())).bytes(b"\0");
+        let link = CStr::from_bytes_with_nul(text.finish()?).ok()?;
+        // One byte is kept for the NUL.
+        sys::readlink(link, buffer.get_mut(..PATH_MAX - 1)?).ok()?
+    };
+    *buffer.get_mut(length)? = 0;
+    // A directory out of reach or removed has a name here that leads elsewhere or nowhere.
+    let named = CStr::from_bytes_with_nul(buffer.get(..=length)?).ok()?;
+    if directory_identity(libc::AT_FDCWD, named).ok()? != directory_identity(directory.number(), c"").ok()? {
+        return None;
+    }
+    buffer.get(..length)
+}

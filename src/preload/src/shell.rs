@@ -1,0 +1,186 @@
+//! What surrounds every hook: the look at the path, the call of the original, errno.
+//!
+//! Nothing here may know what a path means; that is for [`crate::operations`].
+
+use core::ffi::{c_char, c_int, c_long};
+
+use lockspan_core::Time;
+
+/// The smallest and one past the largest address that may hold a path. Pointers outside are left to the
+/// kernel, which answers EFAULT.
+const LOWEST: usize = 4096;
+const HIGHEST: usize = 0x7fff_ffff_f000;
+
+/// Whether a path can be that of a lock: all of them end in `lock`, and a slash may follow. No system call,
+/// no allocation.
+///
+/// A path at an address that is neither plainly wrong nor readable faults here instead of in the kernel.
+#[inline(always)]
+pub unsafe fn may_be_lock(path: *const c_char) -> bool {
+    if !(LOWEST..HIGHEST).contains(&path.addr()) {
+        return false;
+    }
+    // SAFETY: the caller hands a path to a function that takes a C string.
+    let length = unsafe { libc::strlen(path) };
+    if length < 4 {
+        return false;
+    }
+    // SAFETY: the last four bytes of a string of at least four.
+    let tail = unsafe { path.add(length - 4).cast::<[u8; 4]>().read() };
+    tail == *b"lock" || tail[3] == b'/'
+}
+
+/// What a function returns when there is no original to call.
+pub trait Failure {
+    /// -1 or NULL.
+    const FAILURE: Self;
+}
+
+impl Failure for c_int {
+    const FAILURE: Self = -1;
+}
+
+impl Failure for c_long {
+    const FAILURE: Self = -1;
+}
+
+impl Failure for libc::ssize_t {
+    const FAILURE: Self = -1;
+}
+
+impl<T> Failure for *mut T {
+    const FAILURE: Self = core::ptr::null_mut();
+}
+
+/// Turns a result of the kernel's kind, zero or an errno, into the C one. Nothing may follow it in a hook:
+/// errno is set by the last act.
+pub fn answer(result: Result<(), lockspan_lock::sys::Errno>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(errno) => {
+            set_errno(errno.0);
+            -1
+        }
+    }
+}
+
+/// Sets errno. Nothing may follow it in a hook.
+pub fn set_errno(errno: c_int) {
+    // SAFETY: the C library's own location of this thread's errno.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// There is no original of this name.
+#[cold]
+pub fn absent<R: Failure>() -> R {
+    set_errno(libc::ENOSYS);
+    R::FAILURE
+}
+
+/// A buffer in which a look at a file is returned.
+pub trait Found {
+    /// Replaces the modification time.
+    fn set_mtime(&mut self, time: Time);
+}
+
+impl Found for libc::stat {
+    fn set_mtime(&mut self, time: Time) {
+        self.st_mtime = time.sec;
+        self.st_mtime_nsec = time.nsec.into();
+    }
+}
+
+impl Found for libc::stat64 {
+    fn set_mtime(&mut self, time: Time) {
+        self.st_mtime = time.sec;
+        self.st_mtime_nsec = time.nsec.into();
+    }
+}
+
+impl Found for libc::statx {
+    fn set_mtime(&mut self, time: Time) {
+        self.stx_mtime.tv_sec = time.sec;
+        self.stx_mtime.tv_nsec = time.nsec;
+    }
+}
+
+/// Makes the hooks out of the table's rows. A row is
+///
+/// ```text
+/// symbol(arguments) -> result = operation;
+/// ```
+///
+/// - `pass`: the original is called.
+/// - `shown(at, path)`: the original is called, with the path that this process is to see instead of `path`.
+/// - `shown(at, path, buffer)`: the same, and the modification time in `buffer` is what it is to see.
+/// - `gate(...)`: `syscall()`, which has its own file.
+/// - `operation(at, path, ...)`: a function of [`crate::operations`] answers, or the original is called.
+macro_rules! symbols {
+    ($( $symbol:ident ( $($argument:ident : $type:ty),* ) -> $result:ty = $operation:ident $(($($operand:tt)*))? ;)*) => {
+        $(
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $symbol($($argument: $type),*) -> $result {
+                static REAL: $crate::real::Real = $crate::real::Real::new();
+                type Function = unsafe extern "C" fn($($type),*) -> $result;
+                const NAME: &core::ffi::CStr =
+                    match core::ffi::CStr::from_bytes_with_nul(concat!(stringify!($symbol), "\0").as_bytes()) {
+                        Ok(name) => name,
+                        Err(_) => panic!("a symbol has no NUL in it"),
+                    };
+                let original = |$($argument: $type),*| match REAL.address(NAME) {
+                    // SAFETY: the function of this name has this signature, and is called as we were.
+                    Some(address) => unsafe {
+                        core::mem::transmute::<usize, Function>(address.get())($($argument),*)
+                    },
+                    None => $crate::shell::absent(),
+                };
+                $crate::shell::symbols!(@ original ($($argument),*) $operation $(($($operand)*))?)
+            }
+        )*
+    };
+    (@ $original:ident ($($argument:ident),*) pass) => { $original($($argument),*) };
+    (@ $original:ident ($($argument:ident),*) gate($($operand:expr),*)) => {
+        // SAFETY: the caller's arguments, as they are.
+        unsafe { $crate::gate::gate($original, $($operand),*) }
+    };
+    (@ $original:ident ($($argument:ident),*) shown($at:ident, $path:ident)) => {{
+        // SAFETY: the caller passed a path.
+        if unsafe { $crate::shell::may_be_lock($path) } {
+            // SAFETY: as above.
+            return unsafe {
+                $crate::operations::shown($at, $path, |path, _| {
+                    let $path = path;
+                    $original($($argument),*)
+                })
+            };
+        }
+        $original($($argument),*)
+    }};
+    (@ $original:ident ($($argument:ident),*) shown($at:ident, $path:ident, $buffer:ident)) => {{
+        // SAFETY: the caller passed a path.
+        if unsafe { $crate::shell::may_be_lock($path) } {
+            // SAFETY: as above; the original has filled the caller's buffer if it succeeded.
+            return unsafe {
+                $crate::operations::shown($at, $path, |path, mtime| {
+                    let $path = path;
+                    let result = $original($($argument),*);
+                    if let (0, Some(mtime)) = (result, mtime) {
+                        $crate::shell::Found::set_mtime(&mut *$buffer, mtime);
+                    }
+                    result
+                })
+            };
+        }
+        $original($($argument),*)
+    }};
+    (@ $original:ident ($($argument:ident),*) $operation:ident($at:ident, $path:ident, $($operand:tt)*)) => {{
+        // SAFETY: the caller passed a path, and what else the function takes.
+        if unsafe { $crate::shell::may_be_lock($path) }
+            && let Some(result) = unsafe { $crate::operations::$operation($at, $path, $($operand)*) }
+        {
+            return $crate::shell::answer(result);
+        }
+        $original($($argument),*)
+    }};
+}
+pub(crate) use symbols;
