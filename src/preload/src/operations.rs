@@ -183,15 +183,6 @@ pub unsafe fn touch(at: c_int, path: *const c_char, when: When) -> Answer {
     Some(result)
 }
 
-/// What a process is to see of a lock's path.
-struct Shown {
-    target: Target,
-    /// Another place to look at.
-    place: Option<Place>,
-    /// Another modification time than the real one.
-    mtime: Option<Time>,
-}
-
 /// Calls the original with the path that this process is to see instead of `path`, and the modification time
 /// that it is to see, if they are not the real ones.
 #[cold]
@@ -201,32 +192,34 @@ pub unsafe fn shown<R>(
     path: *const c_char,
     original: impl FnOnce(*const c_char, Option<Time>) -> R,
 ) -> R {
+    let mut room = None;
     // SAFETY: the caller's path.
-    match unsafe { look(at, path) } {
-        None => original(path, None),
-        Some(Shown { mut target, place, mtime }) => {
-            let path = place.map_or(path, |place| target.kernel.path(place).as_ptr());
-            original(path, mtime)
-        }
-    }
+    let (path, mtime) = unsafe { look(at, path, &mut room) }.unwrap_or((path, None));
+    original(path, mtime)
 }
 
+/// The path to look at instead, which lies in `room`, and the modification time to show.
 #[inline(never)]
-unsafe fn look(at: c_int, path: *const c_char) -> Option<Shown> {
+unsafe fn look(
+    at: c_int,
+    path: *const c_char,
+    room: &mut Option<Target>,
+) -> Option<(*const c_char, Option<Time>)> {
     if !in_use() {
         return None;
     }
     // SAFETY: the caller's path.
-    let (mut target, slot) = unsafe { served(at, path, "stat") }?;
-    let kernel = &mut target.kernel;
+    let (target, slot) = unsafe { served(at, path, "stat") }?;
+    let asked = target.asked;
+    let kernel = &mut room.insert(target).kernel;
     let pid = kernel.pid();
-    let place = match (target.asked, slot.user(pid)?) {
-        (Asked::Sibling, Cycle::Redirected) => Some(protocol::shown(kernel, slot)),
+    let place = match (asked, slot.user(pid)?) {
+        (Asked::Sibling, Cycle::Redirected) => protocol::shown(kernel, slot),
         (Asked::Sibling, Cycle::InPlace) => return None,
-        (Asked::Lock, _) => None,
+        (Asked::Lock, _) => Place::Lock,
     };
-    let mtime = if place == Some(Place::Sibling) { None } else { protocol::shown_mtime(kernel, slot) };
-    Some(Shown { target, place, mtime })
+    let mtime = if place == Place::Lock { protocol::shown_mtime(kernel, slot) } else { None };
+    Some((kernel.path(place).as_ptr(), mtime))
 }
 
 /// Called when the process exits.

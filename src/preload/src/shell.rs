@@ -2,7 +2,7 @@
 //!
 //! Nothing here may know what a path means; that is for [`crate::operations`].
 
-use core::ffi::{c_char, c_int, c_long};
+use core::ffi::{c_char, c_int};
 
 use lockspan_core::Time;
 
@@ -30,28 +30,6 @@ pub unsafe fn may_be_lock(path: *const c_char) -> bool {
     tail == *b"lock" || tail[3] == b'/'
 }
 
-/// What a function returns when there is no original to call.
-pub trait Failure {
-    /// -1 or NULL.
-    const FAILURE: Self;
-}
-
-impl Failure for c_int {
-    const FAILURE: Self = -1;
-}
-
-impl Failure for c_long {
-    const FAILURE: Self = -1;
-}
-
-impl Failure for libc::ssize_t {
-    const FAILURE: Self = -1;
-}
-
-impl<T> Failure for *mut T {
-    const FAILURE: Self = core::ptr::null_mut();
-}
-
 /// Turns a result of the kernel's kind, zero or an errno, into the C one. Nothing may follow it in a hook:
 /// errno is set by the last act.
 pub fn answer(result: Result<(), lockspan_lock::sys::Errno>) -> c_int {
@@ -68,13 +46,6 @@ pub fn answer(result: Result<(), lockspan_lock::sys::Errno>) -> c_int {
 pub fn set_errno(errno: c_int) {
     // SAFETY: the C library's own location of this thread's errno.
     unsafe { *libc::__errno_location() = errno };
-}
-
-/// There is no original of this name.
-#[cold]
-pub fn absent<R: Failure>() -> R {
-    set_errno(libc::ENOSYS);
-    R::FAILURE
 }
 
 /// A buffer in which a look at a file is returned.
@@ -127,12 +98,11 @@ macro_rules! symbols {
                         Ok(name) => name,
                         Err(_) => panic!("a symbol has no NUL in it"),
                     };
-                let original = |$($argument: $type),*| match REAL.address(NAME) {
-                    // SAFETY: the function of this name has this signature, and is called as we were.
-                    Some(address) => unsafe {
-                        core::mem::transmute::<usize, Function>(address.get())($($argument),*)
-                    },
-                    None => $crate::shell::absent(),
+                let original = |$($argument: $type),*| {
+                    let address = REAL.address(NAME, <$result as $crate::real::Absent>::ABSENT);
+                    // SAFETY: the function of this name has this signature, or fails whatever it is given;
+                    // it is called as we were.
+                    unsafe { core::mem::transmute::<usize, Function>(address)($($argument),*) }
                 };
                 $crate::shell::symbols!(@ original ($($argument),*) $operation $(($($operand)*))?)
             }
