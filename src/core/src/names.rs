@@ -12,6 +12,8 @@ pub const CREDENTIALS: &[u8] = b".credentials.json";
 pub const UPSTREAM_OWNER: &[u8] = b".oauth_refresh.lock.owner";
 /// Our own directory inside the config directory.
 pub const STATE_DIR: &[u8] = b".lockspan";
+/// The file whose flock keeps two processes from removing lock directories at the same time.
+pub const REMOVAL: &[u8] = b".lockspan/removal";
 
 /// One lock inside the config directory, with the files that lockspan keeps for it.
 #[derive(Debug)]

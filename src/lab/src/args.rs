@@ -80,6 +80,13 @@ pub enum Scenario {
     Stress(StressArgs),
     /// A named set of scenarios
     Matrix(MatrixArgs),
+    /// Downloads clients into the cache, so that they can run without the registry; needs no root
+    #[command(after_help = SPECS)]
+    Fetch {
+        /// Which clients
+        #[arg(value_name = "SPEC", required = true)]
+        specs: Vec<ClientSpec>,
+    },
     /// Makes a container (started by the lab itself)
     #[command(name = crate::container::SUBCOMMAND, hide = true)]
     Container,
@@ -106,8 +113,7 @@ impl ClientArgs {
     /// How many clients a spec stands for.
     pub fn count_of(&self, spec: &ClientSpec) -> usize {
         let default = if self.specs.len() == 1 { 8 } else { 1 };
-        spec.count
-            .unwrap_or_else(|| self.count.map_or(default, usize::from))
+        spec.count.unwrap_or_else(|| self.count.map_or(default, usize::from))
     }
 }
 
@@ -144,20 +150,12 @@ pub struct SettingArgs {
 impl SettingArgs {
     /// For the run.
     pub fn setting(&self) -> Setting {
-        Setting {
-            layout: self.layout,
-            home: self.home,
-            shared: self.shared,
-            pid_namespace: self.pid_ns,
-        }
+        Setting { layout: self.layout, home: self.home, shared: self.shared, pid_namespace: self.pid_ns }
     }
 
     /// For headings.
     pub fn layout_word(&self) -> String {
-        self.layout
-            .to_possible_value()
-            .map(|value| value.get_name().to_owned())
-            .unwrap_or_default()
+        self.layout.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
@@ -375,7 +373,7 @@ pub struct StressArgs {
 /// Options of `matrix`.
 #[derive(Clone, Debug, Args)]
 pub struct MatrixArgs {
-    /// Which set (`--list` names them)
+    /// Which set: acceptance (with real clients), quick (with model clients), all
     #[arg(default_value = "acceptance")]
     pub set: String,
     /// Only the scenarios whose name contains this
@@ -400,6 +398,7 @@ impl Scenario {
                 programs
             }
             Self::Stress(args) => vec![args.client.program],
+            Self::Fetch { specs } => all(specs),
             Self::Matrix(_) | Self::Container => Vec::new(),
         }
     }
@@ -407,20 +406,17 @@ impl Scenario {
     /// Whether any client may have the library.
     pub fn needs_library(&self) -> bool {
         let any = |choice: LibraryChoice, specs: &[ClientSpec]| {
-            specs
-                .iter()
-                .any(|spec| spec.library.unwrap_or(choice != LibraryChoice::None))
+            specs.iter().any(|spec| spec.library.unwrap_or(choice != LibraryChoice::None))
         };
         match self {
             Self::Race(args) => any(args.clients.library, &args.clients.specs),
             Self::Killed(args) => any(args.takeover.library, &args.takeover.clients().specs),
             Self::Stopped(args) => any(args.takeover.library, &args.takeover.clients().specs),
             Self::LongHolder(args) => {
-                any(args.clients.library, &args.clients.specs)
-                    || any(args.clients.library, &[args.holder])
+                any(args.clients.library, &args.clients.specs) || any(args.clients.library, &[args.holder])
             }
             Self::Stress(args) => any(args.library, &[args.client]),
-            Self::Matrix(_) | Self::Container => false,
+            Self::Matrix(_) | Self::Fetch { .. } | Self::Container => false,
         }
     }
 }
@@ -464,10 +460,7 @@ mod tests {
     #[test]
     fn moments_are_read() {
         assert_eq!(moment("request"), Ok(Moment::Request));
-        assert_eq!(
-            moment("mkdir+200ms"),
-            Ok(Moment::Lock(Duration::from_millis(200)))
-        );
+        assert_eq!(moment("mkdir+200ms"), Ok(Moment::Lock(Duration::from_millis(200))));
         assert!(moment("mkdir+200").is_err());
         assert!(moment("later").is_err());
     }

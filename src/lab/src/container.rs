@@ -30,12 +30,7 @@ pub enum Step {
     /// An empty tmpfs.
     Tmpfs { path: PathBuf },
     /// An overlay, as container engines make one.
-    Overlay {
-        lower: PathBuf,
-        upper: PathBuf,
-        work: PathBuf,
-        path: PathBuf,
-    },
+    Overlay { lower: PathBuf, upper: PathBuf, work: PathBuf, path: PathBuf },
     /// An ext4 filesystem in a file.
     Ext4 { image: PathBuf, path: PathBuf },
     /// Something that is shared.
@@ -43,12 +38,7 @@ pub enum Step {
     /// A directory.
     Directory { path: PathBuf, owner: u32 },
     /// A file.
-    File {
-        path: PathBuf,
-        content: String,
-        mode: u32,
-        owner: u32,
-    },
+    File { path: PathBuf, content: String, mode: u32, owner: u32 },
     /// A symbolic link.
     Symlink { target: PathBuf, path: PathBuf },
     /// A directory handed over with what is in it.
@@ -60,12 +50,7 @@ impl Step {
     pub fn perform(&self) -> Result<()> {
         match self {
             Self::Tmpfs { path } => sandbox::mount("tmpfs", path, "tmpfs", c"mode=0755"),
-            Self::Overlay {
-                lower,
-                upper,
-                work,
-                path,
-            } => {
+            Self::Overlay { lower, upper, work, path } => {
                 for directory in [lower, upper, work] {
                     make_directory(directory)?;
                 }
@@ -84,18 +69,14 @@ impl Step {
                 make_directory(path)?;
                 give(path, *owner)
             }
-            Self::File {
-                path,
-                content,
-                mode,
-                owner,
-            } => {
+            Self::File { path, content, mode, owner } => {
                 sandbox::write(path, content)?;
                 fs::set_permissions(path, fs::Permissions::from_mode(*mode))?;
                 give(path, *owner)
             }
-            Self::Symlink { target, path } => symlink(target, path)
-                .with_context(|| format!("making the symlink {}", path.display())),
+            Self::Symlink { target, path } => {
+                symlink(target, path).with_context(|| format!("making the symlink {}", path.display()))
+            }
             Self::Own { path, owner } => give(path, *owner),
         }
     }
@@ -123,11 +104,7 @@ pub struct Container {
 impl Container {
     /// Builds one.
     pub fn start(steps: Vec<Step>, pid_namespace: bool) -> Result<Self> {
-        let plan = Plan {
-            pid_namespace,
-            mounted: false,
-            steps,
-        };
+        let plan = Plan { pid_namespace, mounted: false, steps };
         let keeper = start_keeper(&plan)?;
         let namespaces = Namespaces::of(keeper.id(), pid_namespace)
             .context("a container's namespaces cannot be opened")?;
@@ -189,13 +166,11 @@ pub fn keep() -> Result<()> {
     let mut stdin = std::io::stdin().lock();
     let mut line = String::new();
     stdin.read_line(&mut line)?;
-    let mut plan: Plan = serde_json::from_str(&line).context("no description of a container on standard input")?;
+    let mut plan: Plan =
+        serde_json::from_str(&line).context("no description of a container on standard input")?;
     if !plan.mounted {
         namespaces::separate(plan.pid_namespace).context("making a container's namespaces")?;
-        rustix::mount::mount_change(
-            "/",
-            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-        )?;
+        rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     }
     let mut first = None;
     if plan.pid_namespace && !plan.mounted {
@@ -228,9 +203,11 @@ pub fn keep() -> Result<()> {
     Ok(())
 }
 
-/// What identifies a directory entry: a name that is reused for a new directory counts as another one.
-pub fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path)
-        .ok()
-        .map(|metadata| (metadata.dev(), metadata.ino()))
+/// Device, inode and birth time.
+pub type Identity = (u64, u64, Option<std::time::SystemTime>);
+
+/// What tells a directory entry from a later one of the same name; inode numbers alone are reused.
+pub fn identity(path: &Path) -> Option<Identity> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
 }

@@ -69,10 +69,7 @@ pub fn judge(content: Option<&str>, family: &TokenFamily) -> Found {
         return Found::Damaged;
     };
     let token = |name: &str| {
-        value
-            .pointer(&format!("/claudeAiOauth/{name}"))
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        value.pointer(&format!("/claudeAiOauth/{name}")).and_then(Value::as_str).unwrap_or_default()
     };
     let (access, refresh) = (token("accessToken"), token("refreshToken"));
     if access.is_empty() || refresh.is_empty() {

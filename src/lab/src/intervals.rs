@@ -3,7 +3,7 @@
 //! Pure. A client writes `enter` after it got the lock and `leave` before it gives it back, so an interval here lies
 //! inside the time that the client really held the lock: an overlap is proof of two holders, never a false alarm.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -35,6 +35,8 @@ pub struct Overlap {
 pub struct Verdict {
     /// How often the lock was held.
     pub held: usize,
+    /// How often by whom, and when last.
+    pub by_holder: BTreeMap<String, (usize, Nanoseconds)>,
     /// Intervals that were cut short by a kill.
     pub killed: usize,
     /// Pairs of holders at once.
@@ -59,9 +61,8 @@ pub fn check(log: &str, kills: &HashMap<String, Nanoseconds>) -> Result<Verdict>
         else {
             bail!("line {number} of the log is not of the form `WORD HOLDER NS`: {line:?}");
         };
-        let time: Nanoseconds = time
-            .parse()
-            .with_context(|| format!("line {number} of the log has no time: {line:?}"))?;
+        let time: Nanoseconds =
+            time.parse().with_context(|| format!("line {number} of the log has no time: {line:?}"))?;
         match word {
             "enter" => {
                 ensure!(
@@ -73,11 +74,7 @@ pub fn check(log: &str, kills: &HashMap<String, Nanoseconds>) -> Result<Verdict>
                 let enter = open
                     .remove(holder)
                     .with_context(|| format!("line {number}: {holder} leaves without entering"))?;
-                intervals.push(Interval {
-                    holder: holder.to_owned(),
-                    enter,
-                    leave: time,
-                });
+                intervals.push(Interval { holder: holder.to_owned(), enter, leave: time });
             }
             "compromised" => verdict.compromised += 1,
             _ => bail!("line {number} of the log starts with an unknown word: {line:?}"),
@@ -92,13 +89,14 @@ pub fn check(log: &str, kills: &HashMap<String, Nanoseconds>) -> Result<Verdict>
             }
             None => Nanoseconds::MAX,
         };
-        intervals.push(Interval {
-            holder: holder.to_owned(),
-            enter,
-            leave,
-        });
+        intervals.push(Interval { holder: holder.to_owned(), enter, leave });
     }
     verdict.held = intervals.len();
+    for interval in &intervals {
+        let (count, last) = verdict.by_holder.entry(interval.holder.clone()).or_default();
+        *count += 1;
+        *last = (*last).max(interval.enter);
+    }
     verdict.overlaps = overlaps(intervals);
     Ok(verdict)
 }
@@ -111,15 +109,8 @@ fn overlaps(mut intervals: Vec<Interval>) -> Vec<Overlap> {
     for interval in intervals {
         match latest {
             Some(first) if interval.enter < first.leave => {
-                let longer = if interval.leave > first.leave {
-                    interval.clone()
-                } else {
-                    first.clone()
-                };
-                found.push(Overlap {
-                    first,
-                    second: interval,
-                });
+                let longer = if interval.leave > first.leave { interval.clone() } else { first.clone() };
+                found.push(Overlap { first, second: interval });
                 latest = Some(longer);
             }
             _ => latest = Some(interval),
@@ -133,33 +124,23 @@ mod tests {
     use super::*;
 
     fn verdict(log: &str, kills: &[(&str, u64)]) -> Verdict {
-        let kills = kills
-            .iter()
-            .map(|(holder, time)| ((*holder).to_owned(), *time))
-            .collect();
+        let kills = kills.iter().map(|(holder, time)| ((*holder).to_owned(), *time)).collect();
         check(log, &kills).unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     #[test]
     fn one_after_the_other_is_fine() {
-        let verdict = verdict(
-            "enter a 10\nleave a 20\nenter b 20\nleave b 30\nenter a 31\nleave a 32\n",
-            &[],
-        );
+        let verdict =
+            verdict("enter a 10\nleave a 20\nenter b 20\nleave b 30\nenter a 31\nleave a 32\n", &[]);
         assert_eq!((verdict.held, verdict.overlaps.len()), (3, 0));
+        assert_eq!(verdict.by_holder.get("a"), Some(&(2, 31)));
     }
 
     #[test]
     fn two_at_once_are_found_whatever_the_order_of_the_lines() {
-        let verdict = verdict(
-            "enter a 10\nenter b 15\nleave b 16\nleave a 20\nenter c 18\nleave c 40\n",
-            &[],
-        );
-        let seconds: Vec<_> = verdict
-            .overlaps
-            .iter()
-            .map(|overlap| overlap.second.holder.as_str())
-            .collect();
+        let verdict =
+            verdict("enter a 10\nenter b 15\nleave b 16\nleave a 20\nenter c 18\nleave c 40\n", &[]);
+        let seconds: Vec<_> = verdict.overlaps.iter().map(|overlap| overlap.second.holder.as_str()).collect();
         assert_eq!(seconds, ["b", "c"]);
     }
 

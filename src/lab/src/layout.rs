@@ -67,10 +67,7 @@ impl Place<'_> {
     /// What is prepared once, before any container.
     pub fn shared_steps(&self) -> Vec<Step> {
         let shared = self.shared();
-        let owned = Step::Own {
-            path: shared.clone(),
-            owner: self.owner,
-        };
+        let owned = Step::Own { path: shared.clone(), owner: self.owner };
         match self.layout {
             Layout::Dir | Layout::ConfigDir | Layout::Symlink => {
                 let config = shared.join("claude");
@@ -106,44 +103,22 @@ impl Place<'_> {
         }
         let mut steps = vec![
             self.home_step(number),
-            Step::Own {
-                path: home.into(),
-                owner: uid,
-            },
-            Step::File {
-                path: home.join(STATE_NAME),
-                content: STATE.to_owned(),
-                mode: 0o600,
-                owner: uid,
-            },
+            Step::Own { path: home.into(), owner: uid },
+            Step::File { path: home.join(STATE_NAME), content: STATE.to_owned(), mode: 0o600, owner: uid },
         ];
         let config = home.join(".claude");
-        let directory = |path: &Path| Step::Directory {
-            path: path.into(),
-            owner: uid,
-        };
+        let directory = |path: &Path| Step::Directory { path: path.into(), owner: uid };
         match self.layout {
-            Layout::Dir => steps.extend([
-                directory(&config),
-                bind(&shared.join("claude"), &config),
-            ]),
+            Layout::Dir => steps.extend([directory(&config), bind(&shared.join("claude"), &config)]),
             Layout::File => {
                 let credentials = config.join(FILE_NAME);
                 steps.extend([
                     directory(&config),
-                    Step::File {
-                        path: credentials.clone(),
-                        content: String::new(),
-                        mode: 0o600,
-                        owner: uid,
-                    },
+                    Step::File { path: credentials.clone(), content: String::new(), mode: 0o600, owner: uid },
                     bind(&shared.join("credentials.json"), &credentials),
                 ]);
             }
-            Layout::One => steps.extend([
-                directory(&config),
-                self.credentials_step(&config.join(FILE_NAME)),
-            ]),
+            Layout::One => steps.extend([directory(&config), self.credentials_step(&config.join(FILE_NAME))]),
             Layout::ConfigDir => {
                 let mounted = home.join("shared");
                 steps.extend([directory(&mounted), bind(&shared, &mounted)]);
@@ -154,10 +129,7 @@ impl Place<'_> {
                     directory(&mounted),
                     bind(&shared, &mounted),
                     // Relative, so that it leads to the same place seen from outside the container.
-                    Step::Symlink {
-                        target: "shared/claude".into(),
-                        path: config,
-                    },
+                    Step::Symlink { target: "shared/claude".into(), path: config },
                 ]);
             }
             Layout::Home => {}
@@ -176,18 +148,14 @@ impl Place<'_> {
                 work: own.join("work"),
                 path,
             },
-            Filesystem::Ext4 => Step::Ext4 {
-                image: self.directory.join(format!("home-{number}.ext4")),
-                path,
-            },
+            Filesystem::Ext4 => {
+                Step::Ext4 { image: self.directory.join(format!("home-{number}.ext4")), path }
+            }
         }
     }
 
     fn directory_step(&self, path: &Path) -> Step {
-        Step::Directory {
-            path: path.into(),
-            owner: self.owner,
-        }
+        Step::Directory { path: path.into(), owner: self.owner }
     }
 
     fn credentials_step(&self, path: &Path) -> Step {
@@ -245,8 +213,5 @@ impl Layout {
 }
 
 fn bind(source: &Path, path: &Path) -> Step {
-    Step::Bind {
-        source: source.into(),
-        path: path.into(),
-    }
+    Step::Bind { source: source.into(), path: path.into() }
 }

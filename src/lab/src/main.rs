@@ -60,8 +60,11 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     let programs = programs(&cases)?;
     let cache = registry::cache()?;
     if !cli.inside {
-        for package in programs.iter().filter_map(|&program| clients::package(program)) {
-            registry::fetch(&package, &cache)?;
+        for &program in &programs {
+            clients::fetch(program, &cache)?;
+        }
+        if matches!(cli.scenario, Scenario::Fetch { .. }) {
+            return Ok(ExitCode::from(failure::OK));
         }
         std::fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
         return sandbox::reenter();
@@ -74,12 +77,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
         _ => None,
     };
-    let mut sources = Sources {
-        cache,
-        library: None,
-        events: cli.common.events.clone(),
-        node: None,
-    };
+    let mut sources = Sources { cache, library: None, events: cli.common.events.clone(), node: None };
     if cases.iter().any(|case| case.scenario.needs_library()) {
         sources.library = Some(library(cli.common.library_path.as_deref())?);
     }
@@ -89,12 +87,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     let lab = Lab {
         sandbox: sandbox::prepare(&sources)?,
         timeout: seconds(cli.common.timeout, "--timeout")?,
-        environment: cli
-            .common
-            .env
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect(),
+        environment: cli.common.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
     };
     for &program in &programs {
         clients::install(program, &lab.sandbox)?;
@@ -129,8 +122,8 @@ fn scenario(lab: &Lab, scenario: &Scenario) -> Result<Report> {
         Scenario::Stopped(args) => scenarios::stopped::run(lab, args),
         Scenario::LongHolder(args) => scenarios::long_holder::run(lab, args),
         Scenario::Stress(args) => scenarios::stress::run(lab, args),
-        Scenario::Matrix(_) | Scenario::Container => {
-            anyhow::bail!("a set of scenarios cannot contain another set")
+        Scenario::Matrix(_) | Scenario::Fetch { .. } | Scenario::Container => {
+            anyhow::bail!("only scenarios can be run in a set")
         }
     }
 }

@@ -54,12 +54,7 @@ impl Namespaces {
     /// Those of a process, or, for the pid namespace, of its children.
     pub fn of(process: u32, pid_namespace: bool) -> io::Result<Self> {
         let open = |name: &str| File::open(format!("/proc/{process}/ns/{name}")).map(OwnedFd::from);
-        Ok(Self {
-            mount: open("mnt")?,
-            pid: pid_namespace
-                .then(|| open("pid_for_children"))
-                .transpose()?,
-        })
+        Ok(Self { mount: open("mnt")?, pid: pid_namespace.then(|| open("pid_for_children")).transpose()? })
     }
 
     /// Starts `command` in these namespaces, as user and group `uid`, in `directory`.
@@ -70,10 +65,7 @@ impl Namespaces {
         // SAFETY: only raw system calls, see the module's head.
         unsafe {
             command.pre_exec(move || {
-                rustix::thread::move_into_link_name_space(
-                    mount.as_fd(),
-                    Some(LinkNameSpaceType::Mount),
-                )?;
+                rustix::thread::move_into_link_name_space(mount.as_fd(), Some(LinkNameSpaceType::Mount))?;
                 rustix::process::chdir(directory.as_c_str())?;
                 if uid != 0 {
                     rustix::thread::set_thread_groups(&[])?;

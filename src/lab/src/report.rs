@@ -78,3 +78,15 @@ pub fn agree(values: &[String]) -> String {
         _ => values.join(", "),
     }
 }
+
+/// The locks that several runs left behind, in one cell.
+pub fn left<'a>(runs: impl IntoIterator<Item = &'a Vec<String>>) -> String {
+    let words: Vec<String> = runs
+        .into_iter()
+        .map(|names| match names.as_slice() {
+            [] => "-".to_owned(),
+            names => names.join(" "),
+        })
+        .collect();
+    agree(&words)
+}

@@ -56,9 +56,7 @@ pub struct Sandbox {
 /// Runs this program again, with the same arguments after `--inside`, in namespaces of its own.
 pub fn reenter() -> Result<ExitCode> {
     if !rustix::process::geteuid().is_root() {
-        return Err(cannot_run(
-            "the lab makes namespaces and mounts, which needs root (try sudo)",
-        ));
+        return Err(cannot_run("the lab makes namespaces and mounts, which needs root (try sudo)"));
     }
     let mut command = Command::new("/proc/self/exe");
     command.arg("--inside").args(std::env::args_os().skip(1));
@@ -82,16 +80,16 @@ pub fn prepare(sources: &Sources) -> Result<Sandbox> {
     let node = sources.node.as_deref().map(open_path).transpose()?;
     let library = match &sources.library {
         Some(path) => Some(fs::read(path).with_context(|| {
-            format!("the library {} cannot be read (build it with scripts/build, or use --library-path)", path.display())
+            format!(
+                "the library {} cannot be read (build it with scripts/build, or use --library-path)",
+                path.display()
+            )
         })?),
         None => None,
     };
 
-    rustix::mount::mount_change(
-        "/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )
-    .map_err(|error| cannot_run(format!("mounts cannot be made private ({error})")))?;
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(|error| cannot_run(format!("mounts cannot be made private ({error})")))?;
     mount("proc", "/proc", "proc", c"")?;
     mount("tmpfs", ROOT, "tmpfs", c"mode=0755")?;
 
@@ -138,15 +136,7 @@ pub fn prepare(sources: &Sources) -> Result<Sandbox> {
     rustix::mount::mount_bind(&hosts, "/etc/hosts").context("binding over /etc/hosts")?;
 
     raise_loopback()?;
-    Ok(Sandbox {
-        packages,
-        library,
-        events,
-        node,
-        authority,
-        programs,
-        identity,
-    })
+    Ok(Sandbox { packages, library, events, node, authority, programs, identity })
 }
 
 /// Where the runs of a scenario keep their files.
@@ -206,6 +196,5 @@ fn open_path(path: &Path) -> Result<OwnedFd> {
 
 fn bind_descriptor(source: &OwnedFd, target: &Path) -> Result<()> {
     let source = format!("/proc/self/fd/{}", source.as_raw_fd());
-    rustix::mount::mount_bind(source, target)
-        .with_context(|| format!("binding to {}", target.display()))
+    rustix::mount::mount_bind(source, target).with_context(|| format!("binding to {}", target.display()))
 }

@@ -8,11 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail, ensure};
 
 /// The last release that was published as a JavaScript bundle for Node.
-const LAST_NODE_RELEASE: Release = Release {
-    major: 2,
-    minor: 1,
-    patch: 112,
-};
+const LAST_NODE_RELEASE: Release = Release { major: 2, minor: 1, patch: 112 };
 
 /// A release number of Claude Code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,17 +29,8 @@ impl FromStr for Release {
 
     fn from_str(text: &str) -> Result<Self> {
         let mut numbers = text.split('.').map(str::parse::<u32>);
-        match (
-            numbers.next(),
-            numbers.next(),
-            numbers.next(),
-            numbers.next(),
-        ) {
-            (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) => Ok(Self {
-                major,
-                minor,
-                patch,
-            }),
+        match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) => Ok(Self { major, minor, patch }),
             _ => bail!(
                 "`{text}` is no client: expected a release like 2.1.112, `proper-lockfile[-new]` or `c[-new]`"
             ),
@@ -159,28 +146,18 @@ impl FromStr for ClientSpec {
         }
         let mut uid = None;
         if let Some((shorter, number)) = rest.split_once('@') {
-            uid = Some(
-                number
-                    .parse()
-                    .with_context(|| format!("`{text}`: `{number}` is no uid"))?,
-            );
+            uid = Some(number.parse().with_context(|| format!("`{text}`: `{number}` is no uid"))?);
             rest = shorter;
         }
         let mut count = None;
         if let Some((shorter, number)) = rest.split_once('*') {
-            let number: usize = number
-                .parse()
-                .with_context(|| format!("`{text}`: `{number}` is no count"))?;
+            let number: usize =
+                number.parse().with_context(|| format!("`{text}`: `{number}` is no count"))?;
             ensure!(number > 0, "`{text}`: the count must be at least 1");
             count = Some(number);
             rest = shorter;
         }
-        Ok(Self {
-            program: rest.parse()?,
-            count,
-            uid,
-            library,
-        })
+        Ok(Self { program: rest.parse()?, count, uid, library })
     }
 }
 
@@ -206,36 +183,23 @@ mod tests {
     use super::*;
 
     fn spec(text: &str) -> ClientSpec {
-        text.parse()
-            .unwrap_or_else(|error| panic!("{text}: {error:#}"))
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error:#}"))
     }
 
     #[test]
     fn the_package_follows_from_the_release() {
         assert!(matches!(spec("2.1.112").program, Program::ClaudeNode(_)));
         assert!(matches!(spec("2.0.200").program, Program::ClaudeNode(_)));
-        assert!(matches!(
-            spec("2.1.113").program,
-            Program::ClaudeNative(_, Libc::Gnu)
-        ));
-        assert!(matches!(
-            spec("2.1.329-musl").program,
-            Program::ClaudeNative(_, Libc::Musl)
-        ));
-        assert_eq!(
-            spec("proper-lockfile-new").program,
-            Program::ProperLockfile(Band::New)
-        );
+        assert!(matches!(spec("2.1.113").program, Program::ClaudeNative(_, Libc::Gnu)));
+        assert!(matches!(spec("2.1.329-musl").program, Program::ClaudeNative(_, Libc::Musl)));
+        assert_eq!(spec("proper-lockfile-new").program, Program::ProperLockfile(Band::New));
         assert_eq!(spec("c").program, Program::C(Band::Old));
     }
 
     #[test]
     fn every_part_but_the_version_is_optional() {
         let all = spec("2.1.112*2@1000+lib");
-        assert_eq!(
-            (all.count, all.uid, all.library),
-            (Some(2), Some(1000), Some(true))
-        );
+        assert_eq!((all.count, all.uid, all.library), (Some(2), Some(1000), Some(true)));
         let none = spec("2.1.329");
         assert_eq!((none.count, none.uid, none.library), (None, None, None));
         assert_eq!(spec("c-new*3-lib").library, Some(false));
@@ -244,28 +208,14 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        for text in [
-            "2.1.112*2@1000+lib",
-            "2.1.329-musl-lib",
-            "c-new*3",
-            "proper-lockfile",
-        ] {
+        for text in ["2.1.112*2@1000+lib", "2.1.329-musl-lib", "c-new*3", "proper-lockfile"] {
             assert_eq!(spec(text).to_string(), text);
         }
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in [
-            "",
-            "2.1",
-            "2.1.x",
-            "2.1.112*0",
-            "2.1.112*two",
-            "2.1.112@root",
-            "2.1.112-musl",
-            "d",
-        ] {
+        for text in ["", "2.1", "2.1.x", "2.1.112*0", "2.1.112*two", "2.1.112@root", "2.1.112-musl", "d"] {
             assert!(text.parse::<ClientSpec>().is_err(), "{text}");
         }
     }

@@ -9,15 +9,9 @@ use std::path::Path;
 ///
 /// `preload` is given to the traced program only.
 pub fn argv(output: &Path, preload: Option<&Path>) -> Vec<OsString> {
-    let mut argv: Vec<OsString> = ["strace", "-f", "-qq", "--seccomp-bpf", "-ttt", "-s", "256"]
-        .map(OsString::from)
-        .to_vec();
-    argv.extend([
-        "-e".into(),
-        "trace=?mkdir,mkdirat,?open,openat".into(),
-        "-o".into(),
-        output.into(),
-    ]);
+    let mut argv: Vec<OsString> =
+        ["strace", "-f", "-qq", "--seccomp-bpf", "-ttt", "-s", "256"].map(OsString::from).to_vec();
+    argv.extend(["-e".into(), "trace=?mkdir,mkdirat,?open,openat".into(), "-o".into(), output.into()]);
     if let Some(path) = preload {
         let mut variable = OsString::from("LD_PRELOAD=");
         variable.push(path);
@@ -75,9 +69,6 @@ mod tests {
     #[test]
     fn no_attempt_is_none() {
         assert_eq!(first_attempt("", SIBLING), None);
-        assert_eq!(
-            first_attempt("1 2.0 mkdir(\"/tmp/x\", 0777) = 0\n", SIBLING),
-            None
-        );
+        assert_eq!(first_attempt("1 2.0 mkdir(\"/tmp/x\", 0777) = 0\n", SIBLING), None);
     }
 }

@@ -17,6 +17,8 @@ pub enum Place {
     Guard,
     /// The file that says who holds the lock.
     Record,
+    /// The file whose flock makes removals one after another.
+    Removal,
     /// The file in which newer clients describe the holder.
     UpstreamOwner,
     /// The credentials file.
@@ -62,6 +64,14 @@ pub struct Times {
     pub modified: Time,
 }
 
+impl Times {
+    /// The present time.
+    pub const NOW: Times = {
+        let now = Time { sec: 0, nsec: libc::UTIME_NOW as u32 };
+        Times { accessed: now, modified: now }
+    };
+}
+
 /// The kernel, as seen by one process for one lock of one config directory.
 pub trait Kernel {
     /// Process id of the caller, asked anew, since a forked child must not take itself for its parent.
@@ -81,11 +91,9 @@ pub trait Kernel {
     fn rmdir(&mut self, place: Place) -> Result<()>;
     /// statx(2), without following a symbolic link.
     fn stat(&mut self, place: Place) -> Result<Stat>;
-    /// utimensat(2), without following a symbolic link.
-    fn set_times(&mut self, place: Place, times: Times) -> Result<()>;
-    /// Sets the times of exactly this directory to now, through a descriptor; `ENOENT` if the place leads to
-    /// another one.
-    fn freshen(&mut self, place: Place, identity: Identity) -> Result<()>;
+    /// Sets the times of exactly this directory, through a descriptor; `ENOENT` if the place leads to another
+    /// one.
+    fn touch(&mut self, place: Place, identity: Identity, times: Times) -> Result<()>;
     /// Gives something that the library made in the config directory to that directory's owner and group, as
     /// far as the caller may.
     fn give_to_owner(&mut self, place: Place);
@@ -109,4 +117,10 @@ pub trait Kernel {
     fn guard_refused(&mut self) -> bool;
     /// Gives a locked guard back.
     fn guard_drop(&mut self, guard: u64);
+
+    /// Tries without blocking to become the one process that removes a lock directory; `None` if another one
+    /// is at it.
+    fn removal_lock(&mut self) -> Result<Option<u64>>;
+    /// Ends that.
+    fn removal_unlock(&mut self, removal: u64);
 }

@@ -1,6 +1,6 @@
 //! The [`Kernel`] of a running system, by raw system calls only.
 //!
-//! It must not call libc, allocate, or keep a descriptor open between two calls.
+//! It must not call libc or allocate, and keeps no descriptor open for longer than the protocol's own call.
 //!
 //! **How the guard is held.** A locked descriptor would have to survive a host that closes descriptors which
 //! it does not know, and would be inherited by forked children, so that a dead holder's lock lives on in them.
@@ -13,7 +13,7 @@
 use core::ffi::CStr;
 
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, O_RDWR};
-use lockspan_core::names::{CREDENTIALS, LockNames, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER};
+use lockspan_core::names::{CREDENTIALS, LockNames, REMOVAL, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER};
 use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH};
 use lockspan_core::{Identity, Time};
 
@@ -59,6 +59,7 @@ impl Linux {
             Place::Sibling => self.with(b"", SIBLING_SUFFIX),
             Place::Guard => self.inside(names.guard),
             Place::Record => self.inside(names.record),
+            Place::Removal => self.inside(REMOVAL),
             Place::UpstreamOwner => self.inside(UPSTREAM_OWNER),
             Place::Credentials => self.inside(CREDENTIALS),
         }
@@ -106,7 +107,7 @@ impl Linux {
     fn open_existing(&mut self, place: Place) -> Result<Descriptor> {
         match sys::open(self.path(place), O_RDWR | OPEN, 0) {
             // flock needs no write permission.
-            Err(Errno::ACCESS) if place == Place::Guard => sys::open(self.path(place), O_RDONLY | OPEN, 0),
+            Err(Errno::ACCESS) if place != Place::Record => sys::open(self.path(place), O_RDONLY | OPEN, 0),
             other => other,
         }
     }
@@ -207,16 +208,12 @@ impl Kernel for Linux {
         look(AT_FDCWD, self.path(place), 0).map(|(stat, _)| stat)
     }
 
-    fn set_times(&mut self, place: Place, times: Times) -> Result<()> {
-        sys::set_times(self.path(place), times.accessed, times.modified)
-    }
-
-    fn freshen(&mut self, place: Place, identity: Identity) -> Result<()> {
+    fn touch(&mut self, place: Place, identity: Identity, times: Times) -> Result<()> {
         let directory = sys::open(self.path(place), O_RDONLY | O_DIRECTORY | OPEN, 0)?;
         if look(directory.number(), c"", AT_EMPTY_PATH)?.0.identity != identity {
             return Err(Errno::NOENT);
         }
-        sys::set_times_now(&directory)
+        sys::set_times(&directory, times.accessed, times.modified)
     }
 
     fn give_to_owner(&mut self, place: Place) {
@@ -284,5 +281,20 @@ impl Kernel for Linux {
         // SAFETY: the address is that of a mapping made by `guard_lock` in this process, which nobody else
         // knows of.
         let _ = unsafe { sys::unmap(guard as usize, MAPPED) };
+    }
+
+    fn removal_lock(&mut self) -> Result<Option<u64>> {
+        let file = self.open_or_create(Place::Removal)?;
+        match sys::lock(&file) {
+            Ok(()) => Ok(Some(u64::from(file.into_number().unsigned_abs()))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn removal_unlock(&mut self, removal: u64) {
+        let file = Descriptor::from_number(removal as i32);
+        // Closing is not enough if another thread has forked meanwhile.
+        let _ = sys::unlock(&file);
     }
 }

@@ -20,7 +20,7 @@
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
 
-use crate::kernel::{Errno, Kernel, Place, Result, Stat, Times};
+use crate::kernel::{Errno, Kernel, Place, Result, Times};
 use crate::slot::{Held, Slot};
 
 // Results that are ignored below are those of steps without which the lock is as exclusive as before, only
@@ -185,6 +185,7 @@ fn make<K: Kernel>(
     let owner = kernel.owner();
     let since = kernel.wall();
     let pid = kernel.pid();
+    let start = kernel.monotonic();
 
     let taken = match kernel.mkdir(Place::Lock, mode) {
         Ok(()) => Taken::Free,
@@ -196,14 +197,14 @@ fn make<K: Kernel>(
         }
         Err(errno) => return Err(Blocked::Refused(errno)),
     };
-    let Ok(Stat { identity: lock, .. }) = kernel.stat(Place::Lock) else { return Err(Blocked::Foreign) };
+    let lock = made(kernel, Place::Lock, start)?;
 
     let sibling = match cycle {
         Cycle::InPlace => None,
         Cycle::Redirected => {
             kernel.give_to_owner(Place::Lock);
             match kernel.mkdir(Place::Sibling, mode) {
-                Ok(()) => kernel.stat(Place::Sibling).ok().map(|stat| stat.identity),
+                Ok(()) => Some(made(kernel, Place::Sibling, start)?),
                 // Nobody who sees this path can make it, so it excludes nobody.
                 Err(Errno::ROFS) => None,
                 Err(errno) => {
@@ -240,6 +241,14 @@ fn make<K: Kernel>(
     Ok((Held { guard, lock, sibling, cycle }, taken))
 }
 
+/// Which directory this process has just made. A process that was stopped in between cannot tell: its
+/// directory may have been called stale, and another be in its place. Then it must touch neither.
+fn made<K: Kernel>(kernel: &mut K, place: Place, start: u64) -> core::result::Result<Identity, Blocked> {
+    let stat = kernel.stat(place).map_err(|_| Blocked::Foreign)?;
+    let took = kernel.monotonic().saturating_sub(start);
+    if took < stale::SMALLEST_THRESHOLD.unsigned_abs() { Ok(stat.identity) } else { Err(Blocked::Foreign) }
+}
+
 /// Replaces the lock directory in the way if its owner is proven dead.
 fn replace_dead<K: Kernel>(
     kernel: &mut K,
@@ -261,23 +270,50 @@ fn replace_dead<K: Kernel>(
     Ok(Taken::FromDead)
 }
 
-/// Removes exactly this directory; `ENOENT` if the place no longer leads to it.
+/// How often, with a sleep of a millisecond each, another process's removal is waited for.
+const REMOVAL_TRIES: usize = 100;
+
+/// Removes or touches a lock directory while no other process removes one. Between anybody's look at a
+/// directory and his rmdir of that path somebody else could otherwise remove it and make his own, or the
+/// holder could wake up.
 ///
-/// Between the look and the rmdir somebody else may remove it by a staleness rule and make his own. So one
-/// that may be called stale is made fresh first, through a descriptor, and looked at again: from then on
-/// nobody has a reason to remove it.
-fn remove_exactly<K: Kernel>(kernel: &mut K, place: Place, identity: Identity) -> Result<()> {
-    let stat = kernel.stat(place)?;
-    if stat.identity != identity {
-        return Err(Errno::NOENT);
-    }
-    if stale::may_be_stale(stat.mtime, kernel.wall()) {
-        kernel.freshen(place, identity)?;
-        if kernel.stat(place)?.identity != identity {
-            return Err(Errno::NOENT);
+/// Where flock does not work, that is as likely as it is between two clients without the library.
+///
+/// # Errors
+/// `ENOENT`, "nothing here that is yours", if another process stays at it.
+fn one_at_a_time<K: Kernel>(kernel: &mut K, act: impl FnOnce(&mut K) -> Result<()>) -> Result<()> {
+    for _ in 0..REMOVAL_TRIES {
+        match kernel.removal_lock() {
+            Ok(Some(removal)) => {
+                let result = act(kernel);
+                kernel.removal_unlock(removal);
+                return result;
+            }
+            Ok(None) => kernel.sleep(1),
+            Err(_) => return act(kernel),
         }
     }
-    kernel.rmdir(place)
+    Err(Errno::NOENT)
+}
+
+/// Removes exactly this directory; `ENOENT` if the place no longer leads to it.
+fn remove_exactly<K: Kernel>(kernel: &mut K, place: Place, identity: Identity) -> Result<()> {
+    one_at_a_time(kernel, |kernel| {
+        let stat = kernel.stat(place)?;
+        if stat.identity != identity {
+            return Err(Errno::NOENT);
+        }
+        // A client without the library may call it stale just now, remove it and make his own. One that may
+        // be called stale is made fresh first, through a descriptor, and looked at again: from then on nobody
+        // has a reason to.
+        if stale::may_be_stale(stat.mtime, kernel.wall()) {
+            kernel.touch(place, identity, Times::NOW)?;
+            if kernel.stat(place)?.identity != identity {
+                return Err(Errno::NOENT);
+            }
+        }
+        kernel.rmdir(place)
+    })
 }
 
 /// Lets nobody wait for the guard's present holder any more. The next client makes a new one.
@@ -372,16 +408,15 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
     if let Some(held) = slot.held(pid) {
         return match (asked, held.cycle) {
             (Asked::Sibling, Cycle::InPlace) => None,
-            (Asked::Lock, Cycle::Redirected) => remove_stale(kernel, Place::Lock),
+            (Asked::Lock, Cycle::Redirected) => remove_stale(kernel, slot, Place::Lock),
             _ => release(kernel, slot, pid),
         };
     }
     match (asked, slot.user(pid)) {
-        (Asked::Sibling, Some(Cycle::Redirected)) => {
-            let place = shown(kernel, slot);
-            remove_stale(kernel, place)
+        (Asked::Sibling, Some(Cycle::Redirected)) | (Asked::Lock, Some(_)) => {
+            let place = blocking(kernel, asked);
+            remove_stale(kernel, slot, place)
         }
-        (Asked::Lock, Some(_)) => remove_stale(kernel, Place::Lock),
         (Asked::Sibling, _) => remove_redirected(kernel),
         (Asked::Lock, None) => None,
     }
@@ -408,20 +443,25 @@ fn release<K: Kernel>(kernel: &mut K, slot: &Slot, pid: u32) -> Option<(Removed,
 }
 
 /// rmdir by a client that does not hold the lock: its staleness rule.
-fn remove_stale<K: Kernel>(kernel: &mut K, place: Place) -> Option<(Removed, Result<()>)> {
-    let stat = match kernel.stat(place) {
-        Ok(stat) => stat,
-        Err(errno) => return Some((Removed::TooFresh, Err(errno))),
-    };
-    // The client looked a moment ago. Somebody else may have been quicker, and his lock is no stale one.
-    if !stale::may_be_stale(stat.mtime, kernel.wall()) {
-        return Some((Removed::TooFresh, Err(Errno::NOENT)));
-    }
-    let result = kernel.rmdir(place);
+///
+/// The client looked a moment ago, or longer: somebody else may have been quicker, and his lock is no stale
+/// one. So it removes what it was shown, unchanged, or what every client calls stale by now.
+fn remove_stale<K: Kernel>(kernel: &mut K, slot: &Slot, place: Place) -> Option<(Removed, Result<()>)> {
+    let mut removed = Removed::Stale;
+    let result = one_at_a_time(kernel, |kernel| {
+        let stat = kernel.stat(place)?;
+        let now = kernel.wall();
+        let judged = slot.was_shown(&stat) && stale::may_be_stale(stat.mtime, now);
+        if !judged && stale::beats(stat.mtime, now) {
+            removed = Removed::TooFresh;
+            return Err(Errno::NOENT);
+        }
+        kernel.rmdir(place)
+    });
     if result.is_ok() && place == Place::Lock && kernel.guard_refused() {
         retire_guard(kernel);
     }
-    Some((Removed::Stale, result))
+    Some((removed, result))
 }
 
 /// rmdir of the sibling by a process that never used the lock, such as rmdir(1) or a forked child of the
@@ -434,38 +474,48 @@ fn remove_redirected<K: Kernel>(kernel: &mut K) -> Option<(Removed, Result<()>)>
     if sibling.identity != made || !record.names(lock.identity) {
         return None;
     }
-    let result = kernel.rmdir(Place::Sibling);
-    if result.is_ok() && kernel.rmdir(Place::Lock).is_ok() && kernel.guard_refused() {
+    let result = remove_exactly(kernel, Place::Sibling, made);
+    if result.is_ok() && remove_exactly(kernel, Place::Lock, lock.identity).is_ok() && kernel.guard_refused()
+    {
         retire_guard(kernel);
     }
     Some((Removed::ByOther, result))
 }
 
-/// Which place a process that asks for the redirected sibling gets to see: whichever blocks it, or the lock
-/// that it holds.
-pub fn shown<K: Kernel>(kernel: &mut K, slot: &Slot) -> Place {
+/// What a process gets to see that looks at a lock's path: the place to look at, and another modification time
+/// than the real one. `None` if it is to see what it asked for.
+///
+/// A waiter sees whichever directory blocks it, a holder the lock that it holds; a robbed holder notices.
+pub fn look<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(Place, Option<Time>)> {
     let pid = kernel.pid();
-    match slot.held(pid) {
-        // A holder robbed of its sibling must notice.
-        Some(Held { sibling: Some(sibling), .. })
-            if kernel.stat(Place::Sibling).map(|stat| stat.identity) != Ok(sibling) =>
-        {
-            Place::Sibling
-        }
-        Some(_) => Place::Lock,
-        None if kernel.stat(Place::Lock).is_ok() => Place::Lock,
-        None => Place::Sibling,
+    let user = slot.user(pid)?;
+    if (asked, user) == (Asked::Sibling, Cycle::InPlace) {
+        return None;
+    }
+    if let Some(held) = slot.held(pid) {
+        let robbed = asked == Asked::Sibling
+            && held.sibling.is_some()
+            && kernel.stat(Place::Sibling).ok().map(|stat| stat.identity) != held.sibling;
+        return Some((if robbed { Place::Sibling } else { Place::Lock }, None));
+    }
+    let place = blocking(kernel, asked);
+    let Ok(stat) = kernel.stat(place) else { return Some((place, None)) };
+    slot.set_shown(&stat);
+    let mtime = if place == Place::Lock { fresh_mtime(kernel, stat.mtime) } else { None };
+    Some((place, mtime))
+}
+
+/// Which directory blocks a client that asked for this path.
+fn blocking<K: Kernel>(kernel: &mut K, asked: Asked) -> Place {
+    match asked {
+        Asked::Sibling if kernel.stat(Place::Lock).is_err() => Place::Sibling,
+        _ => Place::Lock,
     }
 }
 
 /// The time at which a waiter must see the lock touched, instead of the real one: a live holder's lock must
 /// not look stale to a client with a shorter threshold than the holder's own.
-pub fn shown_mtime<K: Kernel>(kernel: &mut K, slot: &Slot) -> Option<Time> {
-    let pid = kernel.pid();
-    if slot.held(pid).is_some() {
-        return None;
-    }
-    let mtime = kernel.stat(Place::Lock).ok()?.mtime;
+fn fresh_mtime<K: Kernel>(kernel: &mut K, mtime: Time) -> Option<Time> {
     let now = kernel.wall();
     if !stale::may_be_stale(mtime, now) {
         return None;
@@ -481,21 +531,13 @@ pub fn shown_mtime<K: Kernel>(kernel: &mut K, slot: &Slot) -> Option<Time> {
 pub fn heartbeat<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked, times: Times) -> Option<Result<()>> {
     let pid = kernel.pid();
     let held = slot.held(pid)?;
-    match (asked, held.cycle) {
-        (Asked::Sibling, Cycle::Redirected) => Some(beat_both(kernel, &held, times)),
-        (Asked::Lock, Cycle::InPlace) => Some(beat(kernel, Place::Lock, held.lock, times)),
-        _ => None,
-    }
-}
-
-fn beat_both<K: Kernel>(kernel: &mut K, held: &Held, times: Times) -> Result<()> {
-    beat(kernel, Place::Lock, held.lock, times)?;
-    held.sibling.map_or(Ok(()), |sibling| beat(kernel, Place::Sibling, sibling, times))
-}
-
-fn beat<K: Kernel>(kernel: &mut K, place: Place, identity: Identity, times: Times) -> Result<()> {
-    if kernel.stat(place)?.identity != identity {
-        return Err(Errno::NOENT);
-    }
-    kernel.set_times(place, times)
+    let sibling = match (asked, held.cycle) {
+        (Asked::Sibling, Cycle::Redirected) => held.sibling,
+        (Asked::Lock, Cycle::InPlace) => None,
+        _ => return None,
+    };
+    Some(one_at_a_time(kernel, |kernel| {
+        kernel.touch(Place::Lock, held.lock, times)?;
+        sibling.map_or(Ok(()), |sibling| kernel.touch(Place::Sibling, sibling, times))
+    }))
 }

@@ -7,6 +7,8 @@
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 use lockspan_core::{Cycle, Identity, Time};
 
+use crate::kernel::Stat;
+
 /// A held lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Held {
@@ -29,6 +31,9 @@ pub struct Slot {
     user: AtomicU64,
     /// Since when, in monotonic milliseconds, the guard was seen busy with no lock directory; 0 = not seen.
     absent_since: AtomicU64,
+    /// The directory that the client was last shown while it did not hold the lock, and when that was touched.
+    shown: AtomicIdentity,
+    shown_mtime: AtomicU64,
     guard: AtomicU64,
     guard_file: AtomicIdentity,
     lock: AtomicIdentity,
@@ -76,6 +81,8 @@ impl Slot {
             word: AtomicU64::new(0),
             user: AtomicU64::new(0),
             absent_since: AtomicU64::new(0),
+            shown: AtomicIdentity::new(),
+            shown_mtime: AtomicU64::new(0),
             guard: AtomicU64::new(0),
             guard_file: AtomicIdentity::new(),
             lock: AtomicIdentity::new(),
@@ -151,6 +158,17 @@ impl Slot {
         self.user.store(u64::from(pid) << 32 | cycle, Ordering::Relaxed);
     }
 
+    /// Notes what the client was shown of a lock that it does not hold.
+    pub fn set_shown(&self, stat: &Stat) {
+        self.shown.store(stat.identity);
+        self.shown_mtime.store(pack(stat.mtime), Ordering::Relaxed);
+    }
+
+    /// Whether the client was last shown exactly this directory with this modification time.
+    pub fn was_shown(&self, stat: &Stat) -> bool {
+        self.shown.load() == stat.identity && self.shown_mtime.load(Ordering::Relaxed) == pack(stat.mtime)
+    }
+
     /// Notes that the guard is busy while there is no lock directory; returns since when, in the monotonic
     /// milliseconds given.
     pub fn absent(&self, now: u64) -> u64 {
@@ -201,6 +219,11 @@ impl Claim<'_> {
         self.slot.user.store(0, Ordering::Relaxed);
         self.free(pid);
     }
+}
+
+/// Nanoseconds since the epoch, which last until the year 2554.
+fn pack(time: Time) -> u64 {
+    time.sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(time.nsec.into())
 }
 
 #[derive(Debug, Default)]

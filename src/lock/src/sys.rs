@@ -198,17 +198,11 @@ fn timespec(time: Time) -> timespec {
     timespec { tv_sec: time.sec, tv_nsec: time.nsec.into() }
 }
 
-/// utimensat(2) from the working directory, without following a symbolic link.
-pub fn set_times(path: &CStr, accessed: Time, modified: Time) -> Result<()> {
+/// utimensat(2) of an open file.
+pub fn set_times(file: &Descriptor, accessed: Time, modified: Time) -> Result<()> {
     let times = [timespec(accessed), timespec(modified)];
-    // SAFETY: a C string and two times.
-    unsafe { call!(SYS_utimensat, AT_FDCWD, path, times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) }.map(drop)
-}
-
-/// utimensat(2) of an open file, to the present time.
-pub fn set_times_now(file: &Descriptor) -> Result<()> {
-    // SAFETY: NULL is no path and no times.
-    unsafe { call!(SYS_utimensat, file.0, 0usize, 0usize, 0usize) }.map(drop)
+    // SAFETY: NULL is no path; two times.
+    unsafe { call!(SYS_utimensat, file.0, 0usize, times.as_ptr(), 0usize) }.map(drop)
 }
 
 /// fchownat(2) from the working directory, without following a symbolic link. An owner of `u32::MAX` is left
@@ -258,6 +252,12 @@ pub fn truncate(file: &Descriptor, length: usize) -> Result<()> {
 pub fn lock(file: &Descriptor) -> Result<()> {
     // SAFETY: takes no address.
     unsafe { call!(SYS_flock, file.0, libc::LOCK_EX | libc::LOCK_NB) }.map(drop)
+}
+
+/// flock(2) with `LOCK_UN`.
+pub fn unlock(file: &Descriptor) -> Result<()> {
+    // SAFETY: takes no address.
+    unsafe { call!(SYS_flock, file.0, libc::LOCK_UN) }.map(drop)
 }
 
 /// mmap(2), private and without any access, at an address of the kernel's choice; the address.

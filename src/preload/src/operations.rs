@@ -9,8 +9,8 @@ use libc::{mode_t, timespec, timeval, utimbuf};
 use lockspan_core::names::LOCKS;
 use lockspan_core::settings::Mode;
 use lockspan_core::{Cycle, Time};
-use lockspan_lock::kernel::{Errno, Kernel, Place, Times};
-use lockspan_lock::protocol::{self, Asked, Blocked, Make, Patience, Removed, Taken};
+use lockspan_lock::kernel::{Errno, Kernel, Times};
+use lockspan_lock::protocol::{self, Blocked, Make, Patience, Removed, Taken};
 use lockspan_lock::slot::Slot;
 use lockspan_lock::sys;
 
@@ -212,13 +212,7 @@ unsafe fn look(
     let (target, slot) = unsafe { served(at, path, "stat") }?;
     let asked = target.asked;
     let kernel = &mut room.insert(target).kernel;
-    let pid = kernel.pid();
-    let place = match (asked, slot.user(pid)?) {
-        (Asked::Sibling, Cycle::Redirected) => protocol::shown(kernel, slot),
-        (Asked::Sibling, Cycle::InPlace) => return None,
-        (Asked::Lock, _) => Place::Lock,
-    };
-    let mtime = if place == Place::Lock { protocol::shown_mtime(kernel, slot) } else { None };
+    let (place, mtime) = protocol::look(kernel, slot, asked)?;
     Some((kernel.path(place).as_ptr(), mtime))
 }
 

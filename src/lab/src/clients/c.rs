@@ -37,12 +37,7 @@ pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<O
     }
     match task {
         Task::Refresh { hold } => argv.extend(["hold".into(), milliseconds(hold), ANSWER.into()]),
-        Task::Stress {
-            name,
-            log,
-            duration,
-            hold,
-        } => argv.extend([
+        Task::Stress { name, log, duration, hold } => argv.extend([
             "stress".into(),
             milliseconds(hold),
             milliseconds(duration),

@@ -15,10 +15,7 @@ const ARGUMENTS: [&str; 2] = ["-p", "hi"];
 
 /// The package of a release that runs on node.
 pub fn node_package(release: Release) -> Package {
-    Package {
-        name: "@anthropic-ai/claude-code".to_owned(),
-        version: release.to_string(),
-    }
+    Package { name: "@anthropic-ai/claude-code".to_owned(), version: release.to_string() }
 }
 
 /// The package of a native build.
@@ -41,9 +38,7 @@ pub fn native_package(release: Release, libc: Libc) -> Package {
 pub fn require_loader(libc: Libc) -> Result<()> {
     let loader = format!("/lib/ld-musl-{}.so.1", std::env::consts::ARCH);
     if libc == Libc::Musl && !Path::new(&loader).exists() {
-        return Err(cannot_run(format!(
-            "a musl build needs {loader}; scripts/setup installs it"
-        )));
+        return Err(cannot_run(format!("a musl build needs {loader}; scripts/setup installs it")));
     }
     Ok(())
 }
@@ -52,16 +47,11 @@ pub fn require_loader(libc: Libc) -> Result<()> {
 pub fn node_argv(release: Release, sandbox: &Sandbox) -> Vec<OsString> {
     let script = node_package(release).file(&sandbox.packages, "cli.js");
     let node = sandbox.node.clone().unwrap_or_else(|| "node".into());
-    [node.into(), script.into()]
-        .into_iter()
-        .chain(ARGUMENTS.map(OsString::from))
-        .collect()
+    [node.into(), script.into()].into_iter().chain(ARGUMENTS.map(OsString::from)).collect()
 }
 
 /// How a native build is started.
 pub fn native_argv(release: Release, libc: Libc, sandbox: &Sandbox) -> Vec<OsString> {
     let executable = native_package(release, libc).file(&sandbox.packages, "claude");
-    std::iter::once(executable.into())
-        .chain(ARGUMENTS.map(OsString::from))
-        .collect()
+    std::iter::once(executable.into()).chain(ARGUMENTS.map(OsString::from)).collect()
 }

@@ -189,6 +189,7 @@ static int stress(int64_t longest_ms, int64_t duration_ms)
         hold(between(0, longest_ms));
         note("leave");
         release(lock_count);
+        sleep_ms(between(0, longest_ms)); /* lets another one have its turn */
     }
     return 0;
 }

@@ -18,16 +18,17 @@ use anyhow::Result;
 use crate::layout::Layout;
 use crate::sandbox::{HOME, Sandbox};
 use crate::spec::Program;
-use registry::Package;
 
-/// The package that a program comes in; the C client has none.
-pub fn package(program: Program) -> Option<Package> {
-    match program {
-        Program::ClaudeNode(release) => Some(claude::node_package(release)),
-        Program::ClaudeNative(release, libc) => Some(claude::native_package(release, libc)),
-        Program::ProperLockfile(_) => Some(proper_lockfile::package()),
-        Program::C(_) => None,
-    }
+/// Makes sure that the cache has what a program comes in. Needs the network if it does not.
+pub fn fetch(program: Program, cache: &Path) -> Result<()> {
+    let package = match program {
+        Program::ClaudeNode(release) => claude::node_package(release),
+        Program::ClaudeNative(release, libc) => claude::native_package(release, libc),
+        Program::ProperLockfile(_) if proper_lockfile::module(cache).is_some() => return Ok(()),
+        Program::ProperLockfile(_) => proper_lockfile::package(),
+        Program::C(_) => return Ok(()),
+    };
+    registry::fetch(&package, cache)
 }
 
 /// Whether a program runs on node.

@@ -160,6 +160,7 @@ async function stress({ name, log, durationMs, holdMs }) {
     await sleep(between(0, holdMs));
     note('leave');
     await release();
+    await sleep(between(0, holdMs)); // Lets another one have its turn.
   }
   return 0;
 }

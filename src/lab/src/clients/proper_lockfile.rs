@@ -1,6 +1,7 @@
 //! A model client: npm proper-lockfile on node, refreshing as the real ones do.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
@@ -18,10 +19,15 @@ const SCRIPT_NAME: &str = "proper_lockfile.js";
 
 /// The release that the real clients' lock cycle was recognised as.
 pub fn package() -> Package {
-    Package {
-        name: "proper-lockfile".to_owned(),
-        version: "4.1.2".to_owned(),
-    }
+    Package { name: "proper-lockfile".to_owned(), version: "4.1.2".to_owned() }
+}
+
+/// Where Debian's package node-proper-lockfile puts the same release, for machines without the npm registry.
+const OF_DEBIAN: &str = "/usr/share/nodejs/proper-lockfile/index.js";
+
+/// The module: from the cache, else Debian's.
+pub fn module(packages: &Path) -> Option<PathBuf> {
+    [package().file(packages, "index.js"), OF_DEBIAN.into()].into_iter().find(|path| path.is_file())
 }
 
 /// Writes the script where containers see it.
@@ -33,7 +39,7 @@ pub fn install(sandbox: &Sandbox) -> Result<()> {
 pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<OsString> {
     let directory = layout.config_directory();
     let mut settings = json!({
-        "module": package().file(&sandbox.packages, "index.js"),
+        "module": module(&sandbox.packages),
         "band": match band {
             Band::Old => "old",
             Band::New => "new",
@@ -42,13 +48,7 @@ pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<O
         "credentials": directory.join(FILE_NAME),
         "answer": ANSWER,
     });
-    if let Task::Stress {
-        name,
-        log,
-        duration,
-        hold,
-    } = task
-    {
+    if let Task::Stress { name, log, duration, hold } = task {
         settings["stress"] = json!({
             "name": name,
             "log": log,
@@ -57,9 +57,5 @@ pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<O
         });
     }
     let node = sandbox.node.clone().unwrap_or_else(|| "node".into());
-    vec![
-        node.into(),
-        sandbox.programs.join(SCRIPT_NAME).into(),
-        settings.to_string().into(),
-    ]
+    vec![node.into(), sandbox.programs.join(SCRIPT_NAME).into(), settings.to_string().into()]
 }

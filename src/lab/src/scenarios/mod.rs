@@ -27,18 +27,15 @@ pub struct Variant {
 pub fn variants(args: &ClientArgs) -> Vec<Variant> {
     match args.library {
         LibraryChoice::Compare => vec![
-            Variant {
-                label: "none".to_owned(),
-                clients: expand(args, |_, _| false),
-            },
+            Variant { label: "none".to_owned(), clients: expand(args, |_, _| false) },
             labelled(expand(args, |spec, _| spec.library.unwrap_or(true))),
         ],
         LibraryChoice::All => vec![labelled(expand(args, |spec, _| spec.library.unwrap_or(true)))],
         LibraryChoice::None => vec![labelled(expand(args, |spec, _| spec.library.unwrap_or(false)))],
         // Every second client of each kind, so that mixes stay mixed.
-        LibraryChoice::Half => vec![labelled(expand(args, |spec, index| {
-            spec.library.unwrap_or(index.is_multiple_of(2))
-        }))],
+        LibraryChoice::Half => {
+            vec![labelled(expand(args, |spec, index| spec.library.unwrap_or(index.is_multiple_of(2))))]
+        }
     }
 }
 

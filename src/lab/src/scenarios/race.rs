@@ -11,7 +11,7 @@ use super::{Variant, describe, variants};
 use crate::args::{Expectation, RaceArgs};
 use crate::clients::Task;
 use crate::credentials::Found;
-use crate::report::{Report, agree, join};
+use crate::report::{Report, agree, join, left};
 use crate::server::log::{Counters, Event};
 use crate::server::tokens::Strictness;
 use crate::server::{Behaviour, Rotation};
@@ -61,7 +61,15 @@ pub fn run(lab: &Lab, args: &RaceArgs) -> Result<Report> {
         ),
         notes: Vec::new(),
         columns: vec![
-            "clients", "library", "server", "200", "400", "answers", "seconds", "credentials", "left",
+            "clients",
+            "library",
+            "server",
+            "200",
+            "400",
+            "answers",
+            "seconds",
+            "credentials",
+            "left",
         ],
         rows: Vec::new(),
         details: json!([]),
@@ -117,12 +125,7 @@ fn must_be_clean(expectation: Option<Expectation>, variant: &Variant) -> bool {
 
 fn once(lab: &Lab, args: &RaceArgs, clients: &[Client], strictness: Strictness) -> Result<Outcome> {
     let delay = Duration::from_secs_f64(args.delay);
-    let behaviour = Behaviour {
-        strictness,
-        rotation: Rotation::OnArrival,
-        delay,
-        first_delay: None,
-    };
+    let behaviour = Behaviour { strictness, rotation: Rotation::OnArrival, delay, first_delay: None };
     let owners: Vec<u32> = clients.iter().map(|client| client.uid).collect();
     let mut run = Run::prepare(lab, args.setting.setting(), behaviour, &owners)?;
     let began = Instant::now();
@@ -144,17 +147,7 @@ fn once(lab: &Lab, args: &RaceArgs, clients: &[Client], strictness: Strictness) 
 
 fn row(variant: &Variant, strictness: Strictness, outcomes: &[Outcome]) -> Vec<String> {
     let each = |figure: fn(&Outcome) -> usize| join(outcomes.iter().map(figure));
-    let words: Vec<String> = outcomes
-        .iter()
-        .map(|outcome| outcome.credentials.word().to_owned())
-        .collect();
-    let left: Vec<String> = outcomes
-        .iter()
-        .map(|outcome| match outcome.locks_left.as_slice() {
-            [] => "-".to_owned(),
-            names => names.join(" "),
-        })
-        .collect();
+    let words: Vec<String> = outcomes.iter().map(|outcome| outcome.credentials.word().to_owned()).collect();
     vec![
         variant.clients.len().to_string(),
         variant.label.clone(),
@@ -164,6 +157,6 @@ fn row(variant: &Variant, strictness: Strictness, outcomes: &[Outcome]) -> Vec<S
         each(|outcome| outcome.answers),
         join(outcomes.iter().map(|outcome| format!("{:.1}", outcome.seconds))),
         agree(&words),
-        agree(&left),
+        left(outcomes.iter().map(|outcome| &outcome.locks_left)),
     ]
 }

@@ -89,7 +89,7 @@ pub struct Ending {
     pub library: bool,
     /// Its exit code; none if it was killed by a signal.
     pub exit_code: Option<i32>,
-    /// Whether it did not end in time and was killed for that.
+    /// Whether the lab's patience ended before it did.
     pub timed_out: bool,
     /// How long it ran.
     pub seconds: f64,
@@ -100,16 +100,16 @@ pub struct Ending {
     pub said: Option<String>,
 }
 
+/// A lock of the real clients that has nothing to do with the refresh.
+const OTHER_LOCK: &str = ".claude.json.lock";
+/// What clients get to notice that the family is revoked; 2.1.112 never gives up.
+const AFTER_REVOCATION: Duration = Duration::from_secs(12);
+
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
 impl<'a> Run<'a> {
     /// Prepares files, server and `containers` containers, whose users are `owners`.
-    pub fn prepare(
-        lab: &'a Lab,
-        setting: Setting,
-        behaviour: Behaviour,
-        owners: &[u32],
-    ) -> Result<Self> {
+    pub fn prepare(lab: &'a Lab, setting: Setting, behaviour: Behaviour, owners: &[u32]) -> Result<Self> {
         let number = RUNS.fetch_add(1, Ordering::Relaxed);
         let directory = sandbox::run_directory(number);
         let start = TokenFamily::new(Strictness::Lenient);
@@ -133,11 +133,7 @@ impl<'a> Run<'a> {
             step.perform()?;
         }
         let mut containers = Vec::new();
-        for (index, &owner) in owners
-            .iter()
-            .take(setting.layout.containers(owners.len()))
-            .enumerate()
-        {
+        for (index, &owner) in owners.iter().take(setting.layout.containers(owners.len())).enumerate() {
             let steps = place.container_steps(index, owner);
             containers.push(Container::start(steps, setting.pid_namespace)?);
         }
@@ -191,29 +187,17 @@ impl<'a> Run<'a> {
         }
         if let (true, Some(events)) = (client.library, &sandbox.events) {
             let name = format!("run-{}-client-{index}.jsonl", self.number);
-            launch
-                .environment
-                .insert("LOCKSPAN_EVENTS".into(), events.join(name).into());
+            launch.environment.insert("LOCKSPAN_EVENTS".into(), events.join(name).into());
         }
         launch.environment.extend(self.lab.environment.iter().cloned());
 
         let stdout = self.scratch(&format!("{index}.stdout"), client.uid)?;
         let stderr = self.scratch(&format!("{index}.stderr"), client.uid)?;
         let mut command = launch.command();
-        command
-            .stdin(Stdio::null())
-            .stdout(File::create(&stdout)?)
-            .stderr(File::create(&stderr)?);
+        command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
         let container = container % self.containers.len();
         let child = self.containers[container].spawn(&mut command, client.uid)?;
-        Ok(Running {
-            child,
-            client,
-            since: Instant::now(),
-            stdout,
-            stderr,
-            ended: None,
-        })
+        Ok(Running { child, client, since: Instant::now(), stdout, stderr, ended: None })
     }
 
     /// A path inside a container, as seen from outside.
@@ -237,24 +221,27 @@ impl<'a> Run<'a> {
     /// The locks that lie about: every entry named `*.lock` or `*.lock.owner` in a home, a config directory, or beside
     /// one. Shared ones are counted once.
     pub fn locks_left(&self) -> Result<Vec<String>> {
+        self.locks_left_in(0..self.containers.len())
+    }
+
+    /// As [`Run::locks_left`], in some of the containers: nobody comes to tidy up the private home of a dead one.
+    pub fn locks_left_in(&self, containers: std::ops::Range<usize>) -> Result<Vec<String>> {
         let layout = self.setting.layout;
         let sibling = layout.sibling_lock();
-        let places = [
-            Some(Path::new(HOME)),
-            Some(&layout.config_directory()),
-            sibling.parent(),
-        ];
+        let places = [Some(Path::new(HOME)), Some(&layout.config_directory()), sibling.parent()];
         let mut seen = BTreeSet::new();
         let mut left = Vec::new();
-        for container in 0..self.containers.len() {
+        for container in containers {
             for place in places.into_iter().flatten() {
                 let view = self.view(container, place);
                 let entries = fs::read_dir(&view).with_context(|| view.display().to_string())?;
                 for entry in entries {
                     let entry = entry?;
                     let name = entry.file_name().to_string_lossy().into_owned();
-                    let is_lock = name.ends_with(".lock") || name.ends_with(".lock.owner");
-                    if is_lock && crate::container::identity(&entry.path()).is_some_and(|id| seen.insert(id)) {
+                    let is_lock =
+                        (name.ends_with(".lock") || name.ends_with(".lock.owner")) && name != OTHER_LOCK;
+                    if is_lock && crate::container::identity(&entry.path()).is_some_and(|id| seen.insert(id))
+                    {
                         left.push(name);
                     }
                 }
@@ -263,12 +250,24 @@ impl<'a> Run<'a> {
         Ok(left)
     }
 
-    /// Waits for clients to end; one that outlives the lab's patience is killed.
+    /// How long a client may run.
+    pub fn timeout(&self) -> Duration {
+        self.lab.timeout
+    }
+
+    /// Waits for clients to end; one that outlives the lab's patience is killed, and so is one that goes on trying
+    /// after the server has revoked the family, when nothing can help it any more.
     pub fn wait(&self, clients: &mut [Running]) -> Result<Vec<Ending>> {
+        let mut revoked: Option<Instant> = None;
         loop {
+            if revoked.is_none() && self.server.family().lock().is_revoked() {
+                revoked = Some(Instant::now());
+            }
+            let hopeless = revoked.is_some_and(|since| since.elapsed() > AFTER_REVOCATION);
+            let patience = if hopeless { Duration::ZERO } else { self.lab.timeout };
             let mut alive = false;
             for client in &mut *clients {
-                alive |= !client.poll(self.lab.timeout)?;
+                alive |= !client.poll(patience)?;
             }
             if !alive {
                 break;
@@ -322,12 +321,8 @@ impl Running {
         Ok(self.ended.is_some())
     }
 
-    /// The name of a process that is still there.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn ending(&self) -> Ending {
+    /// How it ended, or where it stands.
+    pub fn ending(&self) -> Ending {
         let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
         let (stdout, stderr) = (read(&self.stdout), read(&self.stderr));
         let answered = stdout.contains(ANSWER);

@@ -22,10 +22,7 @@ pub const ANSWER: &str = "lab-answer";
 type Answer = Response<Full<Bytes>>;
 
 /// Answers one request.
-pub async fn handle(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Answer, Infallible> {
+pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let endpoint = match (request.method(), request.uri().path()) {
         (&Method::POST, "/v1/oauth/token") => Endpoint::Token,
         (&Method::POST, "/v1/messages") => Endpoint::Messages,
@@ -60,19 +57,11 @@ struct Pending {
 impl Pending {
     fn new(shared: Arc<Shared>, endpoint: Endpoint) -> Self {
         let number = shared.next_request();
-        Self {
-            shared,
-            endpoint,
-            number,
-            generation: None,
-            answered: false,
-        }
+        Self { shared, endpoint, number, generation: None, answered: false }
     }
 
     fn log(&self, phase: Phase, refusal: Option<Refusal>) {
-        self.shared
-            .log
-            .push(self.number, self.endpoint, phase, self.generation, refusal);
+        self.shared.log.push(self.number, self.endpoint, phase, self.generation, refusal);
     }
 
     fn answered(&mut self, status: StatusCode, refusal: Option<Refusal>) {
@@ -242,10 +231,7 @@ fn as_json(status: StatusCode, value: &Value) -> Answer {
 fn respond(status: StatusCode, content_type: &'static str, body: String) -> Answer {
     let mut answer = Response::new(Full::from(body));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(
-        CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static(content_type),
-    );
+    answer.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
     answer
 }
 

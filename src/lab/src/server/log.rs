@@ -84,11 +84,7 @@ pub struct Log {
 impl Log {
     /// An empty log whose clock starts now.
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            events: Mutex::default(),
-            grown: Condvar::new(),
-        }
+        Self { started: Instant::now(), events: Mutex::default(), grown: Condvar::new() }
     }
 
     /// Appends an event and wakes who waits for it.
@@ -100,30 +96,14 @@ impl Log {
         generation: Option<usize>,
         refusal: Option<Refusal>,
     ) {
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs_f64();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.events.lock().push(Event {
-            at_ms,
-            unix,
-            request,
-            endpoint,
-            phase,
-            generation,
-            refusal,
-        });
+        self.events.lock().push(Event { at_ms, unix, request, endpoint, phase, generation, refusal });
         self.grown.notify_all();
     }
 
     /// Waits until an event from position `from` on satisfies `wanted`; `None` when the time is over.
-    pub fn wait_for(
-        &self,
-        from: usize,
-        timeout: Duration,
-        wanted: impl Fn(&Event) -> bool,
-    ) -> Option<Event> {
+    pub fn wait_for(&self, from: usize, timeout: Duration, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
         let deadline = Instant::now() + timeout;
         let mut events = self.events.lock();
         loop {
@@ -181,12 +161,7 @@ mod tests {
         log.push(3, Endpoint::Other, Phase::Answered { status: 404 }, None, None);
         assert_eq!(
             log.counters(),
-            Counters {
-                token200: 1,
-                token_dropped: 1,
-                messages401: 1,
-                ..Counters::default()
-            }
+            Counters { token200: 1, token_dropped: 1, messages401: 1, ..Counters::default() }
         );
     }
 

@@ -110,10 +110,7 @@ impl Server {
             .context("the server cannot listen on 127.0.0.1:443")?;
         let acceptor = TlsAcceptor::from(Arc::clone(&identity.config));
         runtime.spawn(accept(listener, acceptor, Arc::clone(&shared)));
-        Ok(Self {
-            shared,
-            runtime: Some(runtime),
-        })
+        Ok(Self { shared, runtime: Some(runtime) })
     }
 
     /// What was seen so far.
@@ -150,9 +147,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared
             };
             let service = service_fn(|request| http::handle(Arc::clone(&shared), request));
             // Errors here are connections that the client broke off; the log has them as dropped requests.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }

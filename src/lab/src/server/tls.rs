@@ -26,17 +26,14 @@ pub fn identity(hosts: &[&str]) -> Result<Identity> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "lockspan lab, made-up authority");
+    authority.distinguished_name.push(DnType::CommonName, "lockspan lab, made-up authority");
     let authority_key = KeyPair::generate()?;
     let authority_pem = authority.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(authority, authority_key);
 
     let names: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
     let mut leaf = CertificateParams::new(names)?;
-    leaf.distinguished_name
-        .push(DnType::CommonName, "lockspan lab, token server");
+    leaf.distinguished_name.push(DnType::CommonName, "lockspan lab, token server");
     leaf.use_authority_key_identifier_extension = true;
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -50,8 +47,5 @@ pub fn identity(hosts: &[&str]) -> Result<Identity> {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .context("the made-up certificate does not fit its key")?;
-    Ok(Identity {
-        authority_pem,
-        config: Arc::new(config),
-    })
+    Ok(Identity { authority_pem, config: Arc::new(config) })
 }

@@ -109,6 +109,11 @@ impl TokenFamily {
         !self.revoked && self.pairs.len() > 1 && self.newest().access == access
     }
 
+    /// Whether reuse has ended the family.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked
+    }
+
     /// Compares a pair with the newest one.
     pub fn standing(&self, access: &str, refresh: &str) -> Standing {
         let Some(generation) = self.generation(refresh) else {
@@ -133,9 +138,7 @@ mod tests {
     use super::*;
 
     fn rotate(family: &mut TokenFamily, refresh: &str) -> Pair {
-        family
-            .rotate(refresh)
-            .unwrap_or_else(|refusal| panic!("{refusal:?}"))
+        family.rotate(refresh).unwrap_or_else(|refusal| panic!("{refusal:?}"))
     }
 
     #[test]
@@ -144,10 +147,7 @@ mod tests {
         let first = family.first().clone();
         let second = rotate(&mut family, &first.refresh);
         assert_ne!(first.refresh, second.refresh);
-        assert_eq!(
-            family.rotate(&first.refresh).err(),
-            Some(Refusal::Reused { generation: 0 })
-        );
+        assert_eq!(family.rotate(&first.refresh).err(), Some(Refusal::Reused { generation: 0 }));
         assert!(family.accepts(&second.access));
         rotate(&mut family, &second.refresh);
         assert!(!family.accepts(&second.access));
@@ -162,10 +162,7 @@ mod tests {
         assert!(family.rotate(&first.refresh).is_err());
         assert!(!family.accepts(&second.access));
         assert_eq!(family.rotate(&second.refresh).err(), Some(Refusal::Revoked));
-        assert_eq!(
-            family.standing(&second.access, &second.refresh),
-            Standing::Revoked
-        );
+        assert_eq!(family.standing(&second.access, &second.refresh), Standing::Revoked);
     }
 
     #[test]
@@ -186,19 +183,10 @@ mod tests {
     fn standing_follows_rotation() {
         let mut family = TokenFamily::new(Strictness::Lenient);
         let first = family.first().clone();
-        assert_eq!(
-            family.standing(&first.access, &first.refresh),
-            Standing::Current
-        );
+        assert_eq!(family.standing(&first.access, &first.refresh), Standing::Current);
         let second = rotate(&mut family, &first.refresh);
-        assert_eq!(
-            family.standing(&first.access, &first.refresh),
-            Standing::Stale
-        );
-        assert_eq!(
-            family.standing(&second.access, &second.refresh),
-            Standing::Current
-        );
+        assert_eq!(family.standing(&first.access, &first.refresh), Standing::Stale);
+        assert_eq!(family.standing(&second.access, &second.refresh), Standing::Current);
         assert_eq!(family.standing("x", "y"), Standing::Unknown);
     }
 }

@@ -1,0 +1,232 @@
+//! Every interleaving of two or three clients, with a kill at every step, over the real protocol code.
+//!
+//! Invariants: never two holders; nobody removes a live holder's directory unless it is stale; nothing is left
+//! behind when nobody was killed; and whatever was left, a client that comes later gets the lock, at once if
+//! the owner is proven dead.
+
+mod actors;
+mod world;
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use actors::{Answer, Client, Outcome, Process, Stopped};
+use lockspan_lock::protocol::Patience;
+use world::{Filesystem, World};
+
+const COHERENT: Filesystem = Filesystem { coherent_flock: true, birth_times: true };
+const NO_FLOCK: Filesystem = Filesystem { coherent_flock: false, birth_times: true };
+const NO_BIRTH: Filesystem = Filesystem { coherent_flock: true, birth_times: false };
+
+/// Gives up at once, and takes a busy guard without a lock directory for abandoned as early as possible: the
+/// harder case for every invariant.
+const IMPATIENT: Patience = Patience { total: 0, step: 1, absent: 0 };
+
+/// Waits for a few looks.
+const PATIENT: Patience = Patience { total: 3, step: 1, absent: 2 };
+
+/// What is explored.
+struct Scenario {
+    name: &'static str,
+    filesystem: Filesystem,
+    /// The clients, each with the number of its home.
+    clients: &'static [(Client, u8)],
+    patience: Patience,
+    /// How many of them may be killed.
+    kills: u8,
+    /// How often so much time may pass that every lock looks stale. Whoever holds one then is hung.
+    pauses: u8,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Life {
+    Running(Vec<Answer>),
+    Ended(Outcome),
+    Killed,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct State {
+    world: World,
+    lives: Vec<Life>,
+    kills: u8,
+    pauses: u8,
+}
+
+/// Lets one process make one call.
+fn advance(state: &State, number: usize, scenario: &Scenario) -> State {
+    let mut next = state.clone();
+    next.world.sleeper = None;
+    let (client, home) = scenario.clients[number];
+    let Life::Running(history) = &mut next.lives[number] else { unreachable!("only running ones advance") };
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let mut process = Process::new(&mut next.world, history, number, home);
+        actors::run(client, &mut process, scenario.patience)
+    }));
+    match ended {
+        Ok(outcome) => {
+            next.world.end(number);
+            next.lives[number] = Life::Ended(outcome);
+        }
+        Err(stopped) if stopped.is::<Stopped>() => {}
+        Err(failure) => resume_unwind(failure),
+    }
+    next
+}
+
+/// Runs one more client alone, from this state on, to its end.
+fn latecomer(state: &State, client: Client, home: u8, number: usize) -> (Outcome, World) {
+    let mut world = state.world.clone();
+    let mut history = Vec::new();
+    loop {
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            actors::run(client, &mut Process::new(&mut world, &mut history, number, home), IMPATIENT)
+        }));
+        match ended {
+            Ok(outcome) => {
+                world.end(number);
+                return (outcome, world);
+            }
+            Err(stopped) if stopped.is::<Stopped>() => {}
+            Err(failure) => resume_unwind(failure),
+        }
+    }
+}
+
+/// A lock that nobody has is to be had: at once if nothing is in the way, else after it has become stale.
+fn check_end(state: &State, scenario: &Scenario) -> Result<(), String> {
+    let nobody_killed = state.lives.iter().all(|life| matches!(life, Life::Ended(_)));
+    let nobody_left = scenario.clients.iter().all(|(client, _)| *client != Client::Leaves);
+    if nobody_killed && nobody_left && scenario.pauses == 0 && state.world.has_lock_directories() {
+        return Err("something was left behind".into());
+    }
+    for client in [Client::Old, Client::New] {
+        for home in [0, 1] {
+            // What a killed client left may take two rounds: the lock first, then the sibling.
+            let (mut later, mut outcome) = (state.clone(), Outcome::GaveUp);
+            for round in 0..3 {
+                (outcome, later.world) = latecomer(&later, client, home, 90 + round);
+                if outcome == Outcome::Held {
+                    break;
+                }
+                later.world.pass(60_000);
+            }
+            if outcome != Outcome::Held {
+                return Err(format!("a later {client:?} client in home {home} does not get the lock"));
+            }
+            let world = later.world;
+            if let Some(broken) = world.broken {
+                return Err(format!("a later client: {broken}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Explores a scenario; returns how many states it has.
+fn explore(scenario: &Scenario) -> usize {
+    let start = State {
+        world: World::new(scenario.filesystem),
+        lives: scenario.clients.iter().map(|_| Life::Running(Vec::new())).collect(),
+        kills: scenario.kills,
+        pauses: scenario.pauses,
+    };
+    let hashers = [std::hash::RandomState::new(), std::hash::RandomState::new()];
+    let key = |state: &State| hashers.each_ref().map(|hasher| hasher.hash_one(state));
+    let mut seen = HashSet::from([key(&start)]);
+    let mut open = vec![(start, Vec::new())];
+    let mut held = HashSet::new();
+    while let Some((state, trace)) = open.pop() {
+        let fail = |why: &str| -> ! { panic!("{}: {why}\nafter {trace:?}", scenario.name) };
+        if let Some(broken) = &state.world.broken {
+            fail(broken);
+        }
+        let mut next = Vec::new();
+        let running = state.lives.iter().filter(|life| matches!(life, Life::Running(_))).count();
+        for number in 0..state.lives.len() {
+            match &state.lives[number] {
+                // Whoever sleeps lets another one go first.
+                Life::Running(_) if state.world.sleeper == Some(number) && running > 1 => {}
+                Life::Running(_) => {
+                    next.push((advance(&state, number, scenario), format!("{number}")));
+                    if state.kills > 0 {
+                        let mut killed = state.clone();
+                        killed.world.end(number);
+                        killed.lives[number] = Life::Killed;
+                        killed.kills -= 1;
+                        next.push((killed, format!("kill {number}")));
+                    }
+                }
+                Life::Ended(Outcome::Held) => drop(held.insert(number)),
+                Life::Ended(Outcome::GaveUp) | Life::Killed => {}
+            }
+        }
+        if next.is_empty() {
+            if let Err(why) = check_end(&state, scenario) {
+                fail(&why);
+            }
+            continue;
+        }
+        if state.pauses > 0 {
+            let mut later = state.clone();
+            later.world.pass(11_000);
+            later.pauses -= 1;
+            next.push((later, "pause".into()));
+        }
+        for (state, step) in next {
+            if seen.insert(key(&state)) {
+                let mut trace = trace.clone();
+                trace.push(step);
+                open.push((state, trace));
+            }
+        }
+    }
+    assert_eq!(held.len(), scenario.clients.len(), "{}: a client that never gets the lock", scenario.name);
+    seen.len()
+}
+
+macro_rules! scenarios {
+    ($($name:ident: $filesystem:expr, [$(($client:ident, $home:expr)),*], $patience:expr, $kills:expr, $pauses:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let states = explore(&Scenario {
+                    name: stringify!($name),
+                    filesystem: $filesystem,
+                    clients: &[$((Client::$client, $home)),*],
+                    patience: $patience,
+                    kills: $kills,
+                    pauses: $pauses,
+                });
+                println!("{}: {states} states", stringify!($name));
+            }
+        )*
+    };
+}
+
+scenarios! {
+    // name: filesystem, clients with their homes, patience, kills, pauses;
+    two_old_in_one_home: COHERENT, [(Old, 0), (Old, 0)], IMPATIENT, 2, 0;
+    two_old_in_two_homes: COHERENT, [(Old, 0), (Old, 1)], IMPATIENT, 2, 0;
+    two_old_that_wait: COHERENT, [(Old, 0), (Old, 1)], PATIENT, 1, 0;
+    old_and_new: COHERENT, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
+    two_new_in_one_home: COHERENT, [(New, 0), (New, 0)], IMPATIENT, 2, 0;
+    old_and_foreign_old: COHERENT, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
+    old_and_foreign_new: COHERENT, [(Old, 0), (ForeignNew, 1)], IMPATIENT, 2, 0;
+    new_and_foreign_new: COHERENT, [(New, 0), (ForeignNew, 1)], IMPATIENT, 2, 0;
+    new_and_foreign_old: COHERENT, [(New, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
+    one_leaves: COHERENT, [(Leaves, 0), (Old, 1)], IMPATIENT, 1, 1;
+    three_clients: COHERENT, [(Old, 0), (New, 1), (ForeignNew, 0)], IMPATIENT, 0, 0;
+    three_with_a_kill: COHERENT, [(Old, 0), (New, 0), (ForeignOld, 0)], IMPATIENT, 1, 0;
+    three_old_with_a_kill: COHERENT, [(Old, 0), (Old, 1), (Old, 1)], IMPATIENT, 1, 0;
+    three_with_a_theft: COHERENT, [(Old, 0), (Old, 1), (New, 1)], IMPATIENT, 0, 1;
+    theft_old_from_old: COHERENT, [(Old, 0), (Old, 1)], IMPATIENT, 0, 2;
+    theft_new_and_old: COHERENT, [(New, 0), (Old, 1)], IMPATIENT, 0, 1;
+    theft_with_foreign: COHERENT, [(Old, 0), (ForeignNew, 1)], IMPATIENT, 1, 1;
+    theft_with_a_kill: COHERENT, [(Old, 0), (Old, 0)], IMPATIENT, 1, 1;
+    no_flock_old_and_new: NO_FLOCK, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
+    no_flock_with_foreign: NO_FLOCK, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
+    no_birth_old_and_new: NO_BIRTH, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
+    no_birth_with_foreign: NO_BIRTH, [(New, 0), (ForeignNew, 1)], IMPATIENT, 2, 0;
+}
