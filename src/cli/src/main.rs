@@ -1,2 +1,57 @@
-//! placeholder
-fn main() {}
+//! The `lockspan` command.
+//!
+//! It never links the hooks, starts no client on its own, refreshes no token and prints none. Data goes to
+//! stdout, talk to stderr.
+
+mod program;
+mod run;
+mod settings;
+mod status;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// One OAuth refresh for all containers that share a login.
+#[derive(Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a command with the library loaded
+    ///
+    /// The command replaces lockspan, so that its pid, signals, terminal and exit status are its own. Exit
+    /// status 125: lockspan refused; 126: the command cannot be run; 127: it was not found.
+    Run {
+        /// The command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Shows who holds the locks of this login
+    ///
+    /// Looks at the config directory that a client started here would use. Exit status 1: there is none.
+    Status {
+        /// Prints JSON, described by its schema_version
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let (result, failure) = match Arguments::parse().command {
+        Command::Run { command } => (run::run(&command).map(|never| match never {}), run::REFUSED),
+        Command::Status { json } => (status::status(json), 1),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lockspan: {error:#}");
+            ExitCode::from(error.downcast_ref::<run::Failure>().map_or(failure, run::Failure::status))
+        }
+    }
+}

@@ -15,6 +15,17 @@ pub const STATE_DIR: &[u8] = b".lockspan";
 /// The file whose flock keeps two processes from removing lock directories at the same time.
 pub const REMOVAL: &[u8] = b".lockspan/removal";
 
+/// How many sibling locks lockspan keeps a record of at the same time; a further one takes another's place.
+pub const SIBLING_RECORDS: u8 = 16;
+/// The files for them; a letter from `a` on follows.
+pub const SIBLING_RECORD: &[u8] = b".lockspan/sibling-";
+
+/// Which of the [`SIBLING_RECORDS`] files speaks of this sibling lock.
+pub fn sibling_record(sibling: crate::Identity) -> u8 {
+    let mixed = sibling.dev ^ sibling.ino ^ u64::from(sibling.birth.nsec);
+    ((mixed ^ (mixed >> 8)) % u64::from(SIBLING_RECORDS)) as u8
+}
+
 /// One lock inside the config directory, with the files that lockspan keeps for it.
 #[derive(Debug)]
 pub struct LockNames {

@@ -53,6 +53,17 @@ impl Record {
         !self.left && self.coherent && self.guard == guard && boot == Some(&self.boot) && self.names(lock)
     }
 
+    /// The same for the sibling directory in the asker's way, which may lie in a home that few can see, long
+    /// after others have taken the lock over.
+    pub fn proves_sibling_dead(
+        &self,
+        boot: Option<&[u8; BOOT_ID_LENGTH]>,
+        guard: Identity,
+        sibling: Identity,
+    ) -> bool {
+        self.sibling == Some(sibling) && sibling.is_unique() && self.proves_dead(boot, guard, self.lock)
+    }
+
     /// Whether `lock` is beyond doubt the directory that this owner made.
     pub fn names(&self, lock: Identity) -> bool {
         lock.is_unique() && self.lock == lock
@@ -246,5 +257,11 @@ mod tests {
         assert!(!record.proves_dead(Some(&BOOT), other, record.lock), "another guard");
         let successor = Identity { birth: Time { sec: 6, nsec: 8 }, ..record.lock };
         assert!(!record.proves_dead(Some(&BOOT), record.guard, successor), "a reused inode number");
+
+        let sibling = record.sibling.expect("set above");
+        assert!(record.proves_sibling_dead(Some(&BOOT), record.guard, sibling));
+        assert!(!record.proves_sibling_dead(Some(&BOOT), other, sibling));
+        assert!(!record.proves_sibling_dead(Some(&BOOT), record.guard, successor));
+        assert!(!Record { left: true, ..record }.proves_sibling_dead(Some(&BOOT), record.guard, sibling));
     }
 }

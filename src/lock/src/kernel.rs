@@ -17,6 +17,8 @@ pub enum Place {
     Guard,
     /// The file that says who holds the lock.
     Record,
+    /// One of the files that say who made a sibling lock.
+    SiblingRecord(u8),
     /// The file whose flock makes removals one after another.
     Removal,
     /// The file in which newer clients describe the holder.
@@ -102,10 +104,10 @@ pub trait Kernel {
     /// Whether the caller may write there.
     fn writable(&mut self, place: Place) -> bool;
 
-    /// Reads the whole record; `None` if there is none of the right length.
-    fn read_record(&mut self) -> Option<[u8; RECORD_LENGTH]>;
-    /// Replaces the record by one write.
-    fn write_record(&mut self, record: &[u8; RECORD_LENGTH]) -> Result<()>;
+    /// Reads a whole record; `None` if there is none of the right length.
+    fn read_record(&mut self, place: Place) -> Option<[u8; RECORD_LENGTH]>;
+    /// Replaces a record by one write.
+    fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) -> Result<()>;
 
     /// Opens the guard file, made first if it is missing.
     fn guard_open(&mut self) -> Result<OpenGuard>;

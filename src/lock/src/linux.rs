@@ -13,7 +13,9 @@
 use core::ffi::CStr;
 
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, O_RDWR};
-use lockspan_core::names::{CREDENTIALS, LockNames, REMOVAL, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER};
+use lockspan_core::names::{
+    CREDENTIALS, LockNames, REMOVAL, SIBLING_RECORD, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER,
+};
 use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH};
 use lockspan_core::{Identity, Time};
 
@@ -56,9 +58,10 @@ impl Linux {
         let names = self.names;
         match place {
             Place::Lock => self.inside(names.lock),
-            Place::Sibling => self.with(b"", SIBLING_SUFFIX),
+            Place::Sibling => self.with(b"", SIBLING_SUFFIX, b""),
             Place::Guard => self.inside(names.guard),
             Place::Record => self.inside(names.record),
+            Place::SiblingRecord(index) => self.with(b"/", SIBLING_RECORD, &[b'a'.wrapping_add(index)]),
             Place::Removal => self.inside(REMOVAL),
             Place::UpstreamOwner => self.inside(UPSTREAM_OWNER),
             Place::Credentials => self.inside(CREDENTIALS),
@@ -66,15 +69,15 @@ impl Linux {
     }
 
     fn inside(&mut self, name: &[u8]) -> &CStr {
-        self.with(b"/", name)
+        self.with(b"/", name, b"")
     }
 
     fn directory(&mut self) -> &CStr {
-        self.with(b"", b"")
+        self.with(b"", b"", b"")
     }
 
-    fn with(&mut self, separator: &[u8], name: &[u8]) -> &CStr {
-        let tail = separator.iter().chain(name).chain(&[0]);
+    fn with(&mut self, separator: &[u8], name: &[u8], end: &[u8]) -> &CStr {
+        let tail = separator.iter().chain(name).chain(end).chain(&[0]);
         self.path.iter_mut().skip(self.directory_length).zip(tail).for_each(|(to, from)| *to = *from);
         CStr::from_bytes_until_nul(&self.path).unwrap_or_default()
     }
@@ -107,7 +110,9 @@ impl Linux {
     fn open_existing(&mut self, place: Place) -> Result<Descriptor> {
         match sys::open(self.path(place), O_RDWR | OPEN, 0) {
             // flock needs no write permission.
-            Err(Errno::ACCESS) if place != Place::Record => sys::open(self.path(place), O_RDONLY | OPEN, 0),
+            Err(Errno::ACCESS) if matches!(place, Place::Guard | Place::Removal) => {
+                sys::open(self.path(place), O_RDONLY | OPEN, 0)
+            }
             other => other,
         }
     }
@@ -235,15 +240,15 @@ impl Kernel for Linux {
         sys::access(self.path(place), libc::W_OK).is_ok()
     }
 
-    fn read_record(&mut self) -> Option<[u8; RECORD_LENGTH]> {
+    fn read_record(&mut self, place: Place) -> Option<[u8; RECORD_LENGTH]> {
         // One byte more than a record, so that a longer file is noticed.
         let mut buffer = [0; RECORD_LENGTH + 1];
-        let length = read_file(self.path(Place::Record), &mut buffer).ok()?;
+        let length = read_file(self.path(place), &mut buffer).ok()?;
         if length == RECORD_LENGTH { buffer.first_chunk().copied() } else { None }
     }
 
-    fn write_record(&mut self, record: &[u8; RECORD_LENGTH]) -> Result<()> {
-        let file = self.open_or_create(Place::Record)?;
+    fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) -> Result<()> {
+        let file = self.open_or_create(place)?;
         Self::identity_of(&file)?;
         let written = sys::write(&file, record)?;
         // Cuts what is not ours, after a short write too: half a record is none.

@@ -17,6 +17,7 @@
 //!
 //! Nothing here may decide by a client's version; only by what a process did.
 
+use lockspan_core::names::sibling_record;
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
 
@@ -203,7 +204,7 @@ fn make<K: Kernel>(
         Cycle::InPlace => None,
         Cycle::Redirected => {
             kernel.give_to_owner(Place::Lock);
-            match kernel.mkdir(Place::Sibling, mode) {
+            match make_sibling(kernel, guard.filter(|guard| guard.coherent).map(|guard| guard.file), mode) {
                 Ok(()) => Some(made(kernel, Place::Sibling, start)?),
                 // Nobody who sees this path can make it, so it excludes nobody.
                 Err(Errno::ROFS) => None,
@@ -219,23 +220,22 @@ fn make<K: Kernel>(
     };
 
     if let (Some(guard), Some(boot)) = (guard, owner.boot) {
+        let record = Record {
+            boot,
+            guard: guard.file,
+            coherent: guard.coherent,
+            lock,
+            sibling,
+            cycle,
+            left: false,
+            pid,
+            pid_namespace: owner.pid_namespace,
+            since,
+            host: owner.host,
+        };
         // Without a record the lock is as good, but nobody can prove its owner's death.
-        let _ = kernel.write_record(
-            &Record {
-                boot,
-                guard: guard.file,
-                coherent: guard.coherent,
-                lock,
-                sibling,
-                cycle,
-                left: false,
-                pid,
-                pid_namespace: owner.pid_namespace,
-                since,
-                host: owner.host,
-            }
-            .encode(),
-        );
+        let _ = kernel.write_record(Place::Record, &record.encode());
+        write_sibling_record(kernel, &record);
     }
     let guard = guard.map(|guard| (guard.handle, guard.file));
     Ok((Held { guard, lock, sibling, cycle }, taken))
@@ -256,18 +256,43 @@ fn replace_dead<K: Kernel>(
     mode: u32,
 ) -> core::result::Result<Taken, Blocked> {
     let guard = guard.filter(|guard| guard.coherent).ok_or(Blocked::Foreign)?;
-    let record = read_record(kernel).ok_or(Blocked::Foreign)?;
+    let record = read_record(kernel, Place::Record).ok_or(Blocked::Foreign)?;
     let lock = kernel.stat(Place::Lock).map_err(|_| Blocked::Foreign)?.identity;
     if !record.proves_dead(kernel.owner().boot.as_ref(), guard.file, lock) {
         return Err(Blocked::Foreign);
     }
-    // The sibling first: whoever dies between the two leaves an orphan that is still proven.
-    if let Some(sibling) = record.sibling.filter(Identity::is_unique) {
-        let _ = remove_exactly(kernel, Place::Sibling, sibling);
-    }
     remove_exactly(kernel, Place::Lock, lock).map_err(|_| Blocked::Foreign)?;
     kernel.mkdir(Place::Lock, mode).map_err(|_| Blocked::Foreign)?;
     Ok(Taken::FromDead)
+}
+
+/// mkdir of the sibling; one in the way is replaced if its owner is proven dead, `guard` being the file of the
+/// coherent guard in hand.
+fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, mode: u32) -> Result<()> {
+    match (kernel.mkdir(Place::Sibling, mode), guard) {
+        (Err(Errno::EXIST), Some(guard)) => {
+            let sibling = kernel.stat(Place::Sibling)?.identity;
+            let place = Place::SiblingRecord(sibling_record(sibling));
+            let boot = kernel.owner().boot;
+            let dead = read_record(kernel, place)
+                .is_some_and(|record| record.proves_sibling_dead(boot.as_ref(), guard, sibling));
+            if !dead {
+                return Err(Errno::EXIST);
+            }
+            remove_exactly(kernel, Place::Sibling, sibling).map_err(|_| Errno::EXIST)?;
+            kernel.mkdir(Place::Sibling, mode)
+        }
+        (result, _) => result,
+    }
+}
+
+/// Keeps a record of the sibling too. The lock's own record is the next holder's as soon as one takes the lock
+/// over in another container, where the dead owner's sibling cannot be seen.
+fn write_sibling_record<K: Kernel>(kernel: &mut K, record: &Record) {
+    if let Some(sibling) = record.sibling {
+        // Without it the sibling's owner cannot be proven dead.
+        let _ = kernel.write_record(Place::SiblingRecord(sibling_record(sibling)), &record.encode());
+    }
 }
 
 /// How often, with a sleep of a millisecond each, another process's removal is waited for.
@@ -322,8 +347,8 @@ fn retire_guard<K: Kernel>(kernel: &mut K) {
     let _ = kernel.unlink(Place::Guard);
 }
 
-fn read_record<K: Kernel>(kernel: &mut K) -> Option<Record> {
-    Record::parse(&kernel.read_record()?)
+fn read_record<K: Kernel>(kernel: &mut K, place: Place) -> Option<Record> {
+    Record::parse(&kernel.read_record(place)?)
 }
 
 /// The path by which a client asked.
@@ -356,32 +381,35 @@ pub fn decide<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Make {
     }
 }
 
-/// mkdir of the sibling by a client that holds the lock in place: a plain mkdir, which the record is told of,
-/// so that a successor can tell this directory from a foreign one.
+/// mkdir of the sibling by a client that holds the lock in place: a plain mkdir, but for a dead owner's sibling
+/// in the way, and a record is kept of it.
 ///
 /// # Errors
 /// The kernel's.
 pub fn nested<K: Kernel>(kernel: &mut K, slot: &Slot, mode: u32) -> Result<()> {
-    kernel.mkdir(Place::Sibling, mode)?;
     let pid = kernel.pid();
+    let held = slot.held(pid);
+    let record =
+        held.and_then(|held| read_record(kernel, Place::Record).filter(|record| record.names(held.lock)));
+    make_sibling(kernel, record.filter(|record| record.coherent).map(|record| record.guard), mode)?;
     let sibling = kernel.stat(Place::Sibling).ok().map(|stat| stat.identity);
-    amend_record(kernel, slot.held(pid), |record| Record { sibling, ..record });
+    if let Some(record) = record {
+        write_sibling_record(kernel, &Record { sibling, ..record });
+    }
     Ok(())
 }
 
-/// Tells the record that this process exits without having removed its lock.
+/// Tells the records that this process exits without having removed its lock.
 pub fn leave<K: Kernel>(kernel: &mut K, slot: &Slot) {
     let pid = kernel.pid();
-    amend_record(kernel, slot.held(pid), |record| Record { left: true, ..record });
-}
-
-/// Rewrites the record if it is still that of the lock held.
-fn amend_record<K: Kernel>(kernel: &mut K, held: Option<Held>, change: impl Fn(Record) -> Record) {
-    if let (Some(held), Some(record)) = (held, read_record(kernel))
+    if let Some(held) = slot.held(pid)
+        && let Some(record) = read_record(kernel, Place::Record)
         && record.names(held.lock)
     {
-        // Without it a successor waits for the lock to become stale, as it would have to anyway.
-        let _ = kernel.write_record(&change(record).encode());
+        let left = Record { left: true, ..record };
+        // Without it a successor takes the lock over at once, as if this process had been killed.
+        let _ = kernel.write_record(Place::Record, &left.encode());
+        write_sibling_record(kernel, &left);
     }
 }
 
@@ -424,14 +452,18 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
 
 fn release<K: Kernel>(kernel: &mut K, slot: &Slot, pid: u32) -> Option<(Removed, Result<()>)> {
     let (claim, held) = slot.claim_held(pid)?;
-    let sibling = match (held.cycle, held.sibling) {
-        (Cycle::Redirected, Some(sibling)) => remove_exactly(kernel, Place::Sibling, sibling),
-        _ => Ok(()),
-    };
+    if held.cycle == Cycle::InPlace {
+        forget_sibling(kernel, &held);
+    }
+    let sibling = held.sibling.map_or(Ok(()), |sibling| remove_exactly(kernel, Place::Sibling, sibling));
     let lock = remove_exactly(kernel, Place::Lock, held.lock);
     if lock != Err(Errno::NOENT) {
         // Also if the rmdir failed: this owner is not dead, and what it left is for the staleness rule.
         let _ = kernel.unlink(Place::Record);
+    }
+    if let (Some(made), Ok(())) = (held.sibling, sibling) {
+        // Left behind it would speak of a directory that never comes back.
+        let _ = kernel.unlink(Place::SiblingRecord(sibling_record(made)));
     }
     if let Some((guard, _)) = held.guard {
         kernel.guard_drop(guard);
@@ -440,6 +472,16 @@ fn release<K: Kernel>(kernel: &mut K, slot: &Slot, pid: u32) -> Option<(Removed,
     let result = lock.and(sibling);
     let removed = if result == Err(Errno::NOENT) { Removed::WasRobbed } else { Removed::Released };
     Some((removed, result))
+}
+
+/// A new client gives the lock back while its sibling is still there: that one's owner is not dead.
+fn forget_sibling<K: Kernel>(kernel: &mut K, held: &Held) {
+    if let Ok(sibling) = kernel.stat(Place::Sibling) {
+        let place = Place::SiblingRecord(sibling_record(sibling.identity));
+        if read_record(kernel, place).is_some_and(|record| record.names(held.lock)) {
+            let _ = kernel.unlink(place);
+        }
+    }
 }
 
 /// rmdir by a client that does not hold the lock: its staleness rule.
@@ -467,7 +509,7 @@ fn remove_stale<K: Kernel>(kernel: &mut K, slot: &Slot, place: Place) -> Option<
 /// rmdir of the sibling by a process that never used the lock, such as rmdir(1) or a forked child of the
 /// holder: if it is the sibling of a redirected lock, the lock goes with it, or it would stay for ever.
 fn remove_redirected<K: Kernel>(kernel: &mut K) -> Option<(Removed, Result<()>)> {
-    let record = read_record(kernel).filter(|record| record.cycle == Cycle::Redirected)?;
+    let record = read_record(kernel, Place::Record).filter(|record| record.cycle == Cycle::Redirected)?;
     let made = record.sibling.filter(Identity::is_unique)?;
     let sibling = kernel.stat(Place::Sibling).ok()?;
     let lock = kernel.stat(Place::Lock).ok()?;

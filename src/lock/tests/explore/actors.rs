@@ -171,18 +171,18 @@ impl Kernel for Process<'_> {
         true
     }
 
-    fn read_record(&mut self) -> Option<[u8; RECORD_LENGTH]> {
+    fn read_record(&mut self, place: Place) -> Option<[u8; RECORD_LENGTH]> {
         match self
-            .step(|world| Answer::Record(world.read_record().map(|record| Box::from(record.as_slice()))))
+            .step(|world| Answer::Record(world.read_record(place).map(|record| Box::from(record.as_slice()))))
         {
             Answer::Record(record) => record.map(|record| (*record).try_into().expect("its length")),
             other => unreachable!("{other:?}"),
         }
     }
 
-    fn write_record(&mut self, record: &[u8; RECORD_LENGTH]) -> Result<()> {
+    fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) -> Result<()> {
         self.done(|world| {
-            world.write_record(record);
+            world.write_record(place, record);
             Ok(())
         })
     }
@@ -216,9 +216,14 @@ impl Kernel for Process<'_> {
         assert_eq!(dropped, Ok(()));
     }
 
-    // The removal file is never replaced, so that opening and locking it are one step.
+    // The removal file is never replaced, so that opening and locking it are one step. Waiting for another
+    // process is no step at all: the same call is made again once that one has gone on.
     fn removal_lock(&mut self) -> Result<Option<u64>> {
         let number = self.number;
+        if self.replayed == self.history.len() && self.world.refused(Place::Removal) {
+            self.world.sleeper = Some(number);
+            resume_unwind(Box::new(Stopped));
+        }
         match self.step(|world| {
             let file = world.open_file(number, Place::Removal);
             Answer::Locked(world.flock(number, file.handle))

@@ -216,7 +216,7 @@ scenarios! {
     old_and_foreign_new: COHERENT, [(Old, 0), (ForeignNew, 1)], IMPATIENT, 2, 0;
     new_and_foreign_new: COHERENT, [(New, 0), (ForeignNew, 1)], IMPATIENT, 2, 0;
     new_and_foreign_old: COHERENT, [(New, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
-    one_leaves: COHERENT, [(Leaves, 0), (Old, 1)], IMPATIENT, 1, 1;
+    one_leaves: COHERENT, [(Leaves, 0), (Old, 1)], IMPATIENT, 0, 1;
     three_clients: COHERENT, [(Old, 0), (New, 1), (ForeignNew, 0)], IMPATIENT, 0, 0;
     three_with_a_kill: COHERENT, [(Old, 0), (New, 0), (ForeignOld, 0)], IMPATIENT, 1, 0;
     three_old_with_a_kill: COHERENT, [(Old, 0), (Old, 1), (Old, 1)], IMPATIENT, 1, 0;

@@ -39,7 +39,7 @@ pub struct World {
     /// Milliseconds.
     clock: u64,
     nodes: BTreeMap<Path, Node>,
-    record: Option<Box<[u8]>>,
+    records: BTreeMap<Place, Box<[u8]>>,
     births: u32,
     /// flocks: which file each process has locked, by inode.
     flocks: BTreeSet<(u64, usize)>,
@@ -63,7 +63,7 @@ impl World {
             filesystem,
             clock: START,
             nodes: BTreeMap::new(),
-            record: None,
+            records: BTreeMap::new(),
             births: 0,
             flocks: BTreeSet::new(),
             critical: BTreeSet::new(),
@@ -167,17 +167,19 @@ impl World {
 
     pub fn unlink(&mut self, place: Place) -> Result<()> {
         match place {
-            Place::Record => self.record.take().map(drop).ok_or(Errno::NOENT),
+            Place::Record | Place::SiblingRecord(_) => {
+                self.records.remove(&place).map(drop).ok_or(Errno::NOENT)
+            }
             place => self.nodes.remove(&World::path(0, place)).map(drop).ok_or(Errno::NOENT),
         }
     }
 
-    pub fn read_record(&self) -> Option<[u8; RECORD_LENGTH]> {
-        self.record.as_deref().and_then(|record| record.try_into().ok())
+    pub fn read_record(&self, place: Place) -> Option<[u8; RECORD_LENGTH]> {
+        self.records.get(&place).and_then(|record| record[..].try_into().ok())
     }
 
-    pub fn write_record(&mut self, record: &[u8; RECORD_LENGTH]) {
-        self.record = Some(Box::from(record.as_slice()));
+    pub fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) {
+        self.records.insert(place, Box::from(record.as_slice()));
     }
 
     pub fn open_file(&mut self, actor: usize, place: Place) -> OpenGuard {

@@ -1,0 +1,43 @@
+//! The environment as the library reads it, for commands that must know beforehand what it will do.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use lockspan_core::names::{CONFIG_BELOW_HOME, ConfigDirectory, config_directory};
+use lockspan_core::settings::{self, Mode};
+
+/// What the library will do in a process started with this environment.
+///
+/// # Errors
+/// A setting that makes the library inert, with what it may be.
+pub fn mode() -> Result<Mode> {
+    let value = |name: &str| std::env::var_os(name);
+    let values = ["LOCKSPAN_DISABLE", "LOCKSPAN_MODE", "LOCKSPAN_EVENTS", "LOCKSPAN_CONFIG"].map(value);
+    let [disable, mode, events, config] =
+        values.each_ref().map(|value| value.as_deref().map(OsStr::as_bytes));
+    settings::mode(disable, mode, events, config)
+        .map_err(|bad| anyhow::anyhow!("{} {}; the library would do nothing", bad.variable, bad.expected))
+}
+
+/// The config directory of a client started with this environment, links followed.
+///
+/// # Errors
+/// No variable names one, or there is none at the path named.
+pub fn config_directory_path() -> Result<PathBuf> {
+    let value = |name: &str| std::env::var_os(name);
+    let (secure, config, home): (Option<OsString>, _, _) =
+        (value("CLAUDE_SECURESTORAGE_CONFIG_DIR"), value("CLAUDE_CONFIG_DIR"), value("HOME"));
+    let bytes = |value: &'_ Option<OsString>| value.as_ref().map(|value| value.as_bytes().to_vec());
+    let (secure, config, home) = (bytes(&secure), bytes(&config), bytes(&home));
+    let given = match config_directory(secure.as_deref(), config.as_deref(), home.as_deref()) {
+        Some(ConfigDirectory::Given(path)) => PathBuf::from(OsStr::from_bytes(path)),
+        Some(ConfigDirectory::BelowHome(home)) => {
+            Path::new(OsStr::from_bytes(home)).join(OsStr::from_bytes(CONFIG_BELOW_HOME))
+        }
+        None => bail!("no config directory: neither CLAUDE_CONFIG_DIR nor HOME is set"),
+    };
+    fs::canonicalize(&given).with_context(|| format!("no config directory at {}", given.display()))
+}
