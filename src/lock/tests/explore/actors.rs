@@ -80,6 +80,7 @@ impl<'a> Process<'a> {
             self.replayed += 1;
             return answer.clone();
         }
+        self.world.timely = true;
         self.record(make)
     }
 

@@ -51,6 +51,9 @@ pub struct World {
     robbed: BTreeSet<usize>,
     /// The process that went to sleep in the last step.
     pub sleeper: Option<usize>,
+    /// Whether the last step read a clock, or made, touched or removed a directory. Time that passes after any
+    /// other step might as well have passed before it.
+    pub timely: bool,
     /// What broke, if anything did.
     pub broken: Option<String>,
 }
@@ -70,6 +73,7 @@ impl World {
             ended: BTreeSet::new(),
             robbed: BTreeSet::new(),
             sleeper: None,
+            timely: true,
             broken: None,
         }
     }
@@ -113,6 +117,7 @@ impl World {
     }
 
     pub fn mkdir(&mut self, actor: usize, home: u8, place: Place) -> Result<()> {
+        self.timely = true;
         let path = World::path(home, place);
         if self.nodes.contains_key(&path) {
             return Err(Errno::EXIST);
@@ -123,6 +128,7 @@ impl World {
 
     /// Invariant: nobody removes the directory of a live process that has it, unless it is stale.
     pub fn rmdir(&mut self, actor: usize, home: u8, place: Place) -> Result<()> {
+        self.timely = true;
         let path = World::path(home, place);
         let node = self.nodes.remove(&path).ok_or(Errno::NOENT)?;
         let alive = node.maker != actor && !self.ended.contains(&node.maker);
@@ -155,6 +161,7 @@ impl World {
     }
 
     pub fn touch(&mut self, home: u8, place: Place, identity: Identity, times: Times) -> Result<()> {
+        self.timely = true;
         assert_eq!(times, Times::NOW, "the model's clients set no other time");
         let clock = self.clock;
         let node = self.nodes.get_mut(&World::path(home, place)).ok_or(Errno::NOENT)?;
