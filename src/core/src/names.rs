@@ -15,15 +15,18 @@ pub const STATE_DIR: &[u8] = b".lockspan";
 /// The file whose flock keeps two processes from removing lock directories at the same time.
 pub const REMOVAL: &[u8] = b".lockspan/removal";
 
-/// How many sibling locks lockspan keeps a record of at the same time; a further one takes another's place.
-pub const SIBLING_RECORDS: u8 = 16;
-/// The files for them; a letter from `a` on follows.
+/// Files that say who made a sibling lock; the sixteen hexadecimal digits of [`sibling_key`] follow.
 pub const SIBLING_RECORD: &[u8] = b".lockspan/sibling-";
 
-/// Which of the [`SIBLING_RECORDS`] files speaks of this sibling lock.
-pub fn sibling_record(sibling: crate::Identity) -> u8 {
-    let mixed = sibling.dev ^ sibling.ino ^ u64::from(sibling.birth.nsec);
-    ((mixed ^ (mixed >> 8)) % u64::from(SIBLING_RECORDS)) as u8
+/// The key of the file that speaks of this sibling lock: an FNV-1a hash of its identity. Two with the same key
+/// would cost one of them its record, which makes it slower to take over and nothing else.
+pub fn sibling_key(sibling: crate::Identity) -> u64 {
+    let birth = sibling.birth;
+    let words = [sibling.dev, sibling.ino, birth.sec.cast_unsigned(), u64::from(birth.nsec)];
+    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// One lock inside the config directory, with the files that lockspan keeps for it.

@@ -46,15 +46,22 @@ impl<'a> Text<'a> {
         self.bytes(digits.get(digits.len() - count..).unwrap_or_default())
     }
 
+    /// Appends a number as sixteen hexadecimal digits.
+    pub fn hexadecimal(&mut self, number: u64) -> &mut Self {
+        for byte in number.to_be_bytes() {
+            self.bytes(&hexadecimal(byte));
+        }
+        self
+    }
+
     /// Appends the inside of a JSON string: quotes, backslashes and control characters escaped, bytes that
     /// are not ASCII written as `\u00XX`, so that a path which is not UTF-8 still makes valid JSON.
     pub fn json(&mut self, bytes: &[u8]) -> &mut Self {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         for &byte in bytes {
             match byte {
                 b'"' | b'\\' => self.bytes(&[b'\\', byte]),
                 0x20..=0x7e => self.bytes(&[byte]),
-                _ => self.bytes(b"\\u00").bytes(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+                _ => self.bytes(b"\\u00").bytes(&hexadecimal(byte)),
             };
         }
         self
@@ -64,6 +71,11 @@ impl<'a> Text<'a> {
     pub fn finish(&self) -> Option<&[u8]> {
         if self.overflowed { None } else { self.buffer.get(..self.used) }
     }
+}
+
+fn hexadecimal(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 /// Reads a decimal number that fills the whole of `bytes`.
@@ -92,6 +104,13 @@ mod tests {
         assert_eq!(parse_number(b""), None);
         assert_eq!(parse_number(b"12a"), None);
         assert_eq!(parse_number(b"18446744073709551616"), None);
+    }
+
+    #[test]
+    fn hexadecimal_digits() {
+        let mut buffer = [0; 16];
+        let mut text = Text::new(&mut buffer);
+        assert_eq!(text.hexadecimal(0x0123_4567_89ab_cdef).finish(), Some(&b"0123456789abcdef"[..]));
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub enum Place {
     Guard,
     /// The file that says who holds the lock.
     Record,
-    /// One of the files that say who made a sibling lock.
-    SiblingRecord(u8),
+    /// The file that says who made a sibling lock, by the key of that lock.
+    SiblingRecord(u64),
     /// The file whose flock makes removals one after another.
     Removal,
     /// The file in which newer clients describe the holder.

@@ -17,6 +17,7 @@ use lockspan_core::names::{
     CREDENTIALS, LockNames, REMOVAL, SIBLING_RECORD, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER,
 };
 use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH};
+use lockspan_core::text::Text;
 use lockspan_core::{Identity, Time};
 
 use crate::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Stat, Times};
@@ -44,7 +45,7 @@ impl Linux {
     /// lock's own path to exist.
     pub fn new(directory: &[u8], names: &'static LockNames) -> Option<Linux> {
         let mut path = [0; PATH_MAX];
-        let longest = names.guard.len().max(names.record.len()).max(UPSTREAM_OWNER.len());
+        let longest = names.guard.len().max(names.record.len()).max(SIBLING_RECORD.len() + 16);
         // A slash before the name, a NUL after it.
         if directory.len().checked_add(longest)?.checked_add(2)? > PATH_MAX {
             return None;
@@ -61,7 +62,11 @@ impl Linux {
             Place::Sibling => self.with(b"", SIBLING_SUFFIX, b""),
             Place::Guard => self.inside(names.guard),
             Place::Record => self.inside(names.record),
-            Place::SiblingRecord(index) => self.with(b"/", SIBLING_RECORD, &[b'a'.wrapping_add(index)]),
+            Place::SiblingRecord(key) => {
+                let mut digits = [0; 16];
+                Text::new(&mut digits).hexadecimal(key);
+                self.with(b"/", SIBLING_RECORD, &digits)
+            }
             Place::Removal => self.inside(REMOVAL),
             Place::UpstreamOwner => self.inside(UPSTREAM_OWNER),
             Place::Credentials => self.inside(CREDENTIALS),

@@ -17,7 +17,7 @@
 //!
 //! Nothing here may decide by a client's version; only by what a process did.
 
-use lockspan_core::names::sibling_record;
+use lockspan_core::names::sibling_key;
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
 
@@ -272,7 +272,7 @@ fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, mode: u32) -
     match (kernel.mkdir(Place::Sibling, mode), guard) {
         (Err(Errno::EXIST), Some(guard)) => {
             let sibling = kernel.stat(Place::Sibling)?.identity;
-            let place = Place::SiblingRecord(sibling_record(sibling));
+            let place = Place::SiblingRecord(sibling_key(sibling));
             let boot = kernel.owner().boot;
             let dead = read_record(kernel, place)
                 .is_some_and(|record| record.proves_sibling_dead(boot.as_ref(), guard, sibling));
@@ -291,39 +291,57 @@ fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, mode: u32) -
 fn write_sibling_record<K: Kernel>(kernel: &mut K, record: &Record) {
     if let Some(sibling) = record.sibling {
         // Without it the sibling's owner cannot be proven dead.
-        let _ = kernel.write_record(Place::SiblingRecord(sibling_record(sibling)), &record.encode());
+        let _ = kernel.write_record(Place::SiblingRecord(sibling_key(sibling)), &record.encode());
     }
 }
 
 /// How often, with a sleep of a millisecond each, another process's removal is waited for.
 const REMOVAL_TRIES: usize = 100;
 
-/// Removes or touches a lock directory while no other process removes one. Between anybody's look at a
+/// Removes a lock directory while no other process removes or touches one. Between anybody's look at a
 /// directory and his rmdir of that path somebody else could otherwise remove it and make his own, or the
 /// holder could wake up.
 ///
 /// Where flock does not work, that is as likely as it is between two clients without the library.
 ///
 /// # Errors
-/// `ENOENT`, "nothing here that is yours", if another process stays at it.
-fn one_at_a_time<K: Kernel>(kernel: &mut K, act: impl FnOnce(&mut K) -> Result<()>) -> Result<()> {
+/// `EBUSY` if another process stays at it, as one that was stopped there does; else those of `remove`.
+fn removing<K: Kernel>(kernel: &mut K, remove: impl FnOnce(&mut K) -> Result<()>) -> Result<()> {
+    match removal_turn(kernel) {
+        Turn::Mine(removal) => {
+            let result = remove(kernel);
+            kernel.removal_unlock(removal);
+            result
+        }
+        Turn::NoFlock => remove(kernel),
+        Turn::Busy => Err(Errno::BUSY),
+    }
+}
+
+/// Whether this process may remove a lock directory now.
+enum Turn {
+    /// It alone, until it gives this back.
+    Mine(u64),
+    /// There is no way to tell.
+    NoFlock,
+    /// Another process is at it.
+    Busy,
+}
+
+fn removal_turn<K: Kernel>(kernel: &mut K) -> Turn {
     for _ in 0..REMOVAL_TRIES {
         match kernel.removal_lock() {
-            Ok(Some(removal)) => {
-                let result = act(kernel);
-                kernel.removal_unlock(removal);
-                return result;
-            }
+            Ok(Some(removal)) => return Turn::Mine(removal),
             Ok(None) => kernel.sleep(1),
-            Err(_) => return act(kernel),
+            Err(_) => return Turn::NoFlock,
         }
     }
-    Err(Errno::NOENT)
+    Turn::Busy
 }
 
 /// Removes exactly this directory; `ENOENT` if the place no longer leads to it.
 fn remove_exactly<K: Kernel>(kernel: &mut K, place: Place, identity: Identity) -> Result<()> {
-    one_at_a_time(kernel, |kernel| {
+    removing(kernel, |kernel| {
         let stat = kernel.stat(place)?;
         if stat.identity != identity {
             return Err(Errno::NOENT);
@@ -392,9 +410,9 @@ pub fn nested<K: Kernel>(kernel: &mut K, slot: &Slot, mode: u32) -> Result<()> {
     let record =
         held.and_then(|held| read_record(kernel, Place::Record).filter(|record| record.names(held.lock)));
     make_sibling(kernel, record.filter(|record| record.coherent).map(|record| record.guard), mode)?;
-    let sibling = kernel.stat(Place::Sibling).ok().map(|stat| stat.identity);
-    if let Some(record) = record {
-        write_sibling_record(kernel, &Record { sibling, ..record });
+    if let (Some(record), Ok(sibling)) = (record, kernel.stat(Place::Sibling)) {
+        slot.set_nested(sibling.identity);
+        write_sibling_record(kernel, &Record { sibling: Some(sibling.identity), ..record });
     }
     Ok(())
 }
@@ -450,38 +468,30 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
     }
 }
 
+/// The holder gives the lock back, or what is left of it.
 fn release<K: Kernel>(kernel: &mut K, slot: &Slot, pid: u32) -> Option<(Removed, Result<()>)> {
     let (claim, held) = slot.claim_held(pid)?;
-    if held.cycle == Cycle::InPlace {
-        forget_sibling(kernel, &held);
-    }
+    // A record that stays says of what stays that its owner is gone, which is true if another process was in the
+    // way. If the kernel refused the rmdir it is not, and what is left is for the staleness rule.
     let sibling = held.sibling.map_or(Ok(()), |sibling| remove_exactly(kernel, Place::Sibling, sibling));
-    let lock = remove_exactly(kernel, Place::Lock, held.lock);
-    if lock != Err(Errno::NOENT) {
-        // Also if the rmdir failed: this owner is not dead, and what it left is for the staleness rule.
-        let _ = kernel.unlink(Place::Record);
+    if sibling != Err(Errno::BUSY) {
+        // A new client removes its sibling by itself.
+        let recorded = held.sibling.unwrap_or(slot.nested());
+        let _ = kernel.unlink(Place::SiblingRecord(sibling_key(recorded)));
     }
-    if let (Some(made), Ok(())) = (held.sibling, sibling) {
-        // Left behind it would speak of a directory that never comes back.
-        let _ = kernel.unlink(Place::SiblingRecord(sibling_record(made)));
+    let lock = remove_exactly(kernel, Place::Lock, held.lock);
+    if !matches!(lock, Err(Errno::NOENT | Errno::BUSY)) {
+        let _ = kernel.unlink(Place::Record);
     }
     if let Some((guard, _)) = held.guard {
         kernel.guard_drop(guard);
     }
     claim.end(pid);
-    let result = lock.and(sibling);
-    let removed = if result == Err(Errno::NOENT) { Removed::WasRobbed } else { Removed::Released };
-    Some((removed, result))
-}
-
-/// A new client gives the lock back while its sibling is still there: that one's owner is not dead.
-fn forget_sibling<K: Kernel>(kernel: &mut K, held: &Held) {
-    if let Ok(sibling) = kernel.stat(Place::Sibling) {
-        let place = Place::SiblingRecord(sibling_record(sibling.identity));
-        if read_record(kernel, place).is_some_and(|record| record.names(held.lock)) {
-            let _ = kernel.unlink(place);
-        }
-    }
+    Some(match lock.and(sibling) {
+        Err(Errno::NOENT) => (Removed::WasRobbed, Err(Errno::NOENT)),
+        Err(Errno::BUSY) => (Removed::Released, Ok(())),
+        result => (Removed::Released, result),
+    })
 }
 
 /// rmdir by a client that does not hold the lock: its staleness rule.
@@ -490,7 +500,7 @@ fn forget_sibling<K: Kernel>(kernel: &mut K, held: &Held) {
 /// one. So it removes what it was shown, unchanged, or what every client calls stale by now.
 fn remove_stale<K: Kernel>(kernel: &mut K, slot: &Slot, place: Place) -> Option<(Removed, Result<()>)> {
     let mut removed = Removed::Stale;
-    let result = one_at_a_time(kernel, |kernel| {
+    let result = removing(kernel, |kernel| {
         let stat = kernel.stat(place)?;
         let now = kernel.wall();
         let judged = slot.was_shown(&stat) && stale::may_be_stale(stat.mtime, now);
@@ -503,7 +513,10 @@ fn remove_stale<K: Kernel>(kernel: &mut K, slot: &Slot, place: Place) -> Option<
     if result.is_ok() && place == Place::Lock && kernel.guard_refused() {
         retire_guard(kernel);
     }
-    Some((removed, result))
+    match result {
+        Err(Errno::BUSY) => Some((Removed::TooFresh, Err(Errno::NOENT))),
+        result => Some((removed, result)),
+    }
 }
 
 /// rmdir of the sibling by a process that never used the lock, such as rmdir(1) or a forked child of the
@@ -535,10 +548,15 @@ pub fn look<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(Pla
         return None;
     }
     if let Some(held) = slot.held(pid) {
-        let robbed = asked == Asked::Sibling
-            && held.sibling.is_some()
-            && kernel.stat(Place::Sibling).ok().map(|stat| stat.identity) != held.sibling;
-        return Some((if robbed { Place::Sibling } else { Place::Lock }, None));
+        let mut is = |place| kernel.stat(place).ok().map(|stat| stat.identity);
+        let robbed_of_lock = is(Place::Lock) != Some(held.lock);
+        let robbed_of_sibling = held.sibling.is_some() && is(Place::Sibling) != held.sibling;
+        if robbed_of_lock || robbed_of_sibling {
+            // A client that finds its lock compromised does not remove it any more.
+            release(kernel, slot, pid);
+        }
+        let sibling = robbed_of_sibling && asked == Asked::Sibling;
+        return Some((if sibling { Place::Sibling } else { Place::Lock }, None));
     }
     let place = blocking(kernel, asked);
     let Ok(stat) = kernel.stat(place) else { return Some((place, None)) };
@@ -578,8 +596,16 @@ pub fn heartbeat<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked, times: Ti
         (Asked::Lock, Cycle::InPlace) => None,
         _ => return None,
     };
-    Some(one_at_a_time(kernel, |kernel| {
-        kernel.touch(Place::Lock, held.lock, times)?;
-        sibling.map_or(Ok(()), |sibling| kernel.touch(Place::Sibling, sibling, times))
-    }))
+    let turn = removal_turn(kernel);
+    let result = kernel
+        .touch(Place::Lock, held.lock, times)
+        .and_then(|()| sibling.map_or(Ok(()), |sibling| kernel.touch(Place::Sibling, sibling, times)));
+    if let Turn::Mine(removal) = turn {
+        kernel.removal_unlock(removal);
+    }
+    if result == Err(Errno::NOENT) {
+        // As in `look`.
+        release(kernel, slot, pid);
+    }
+    Some(result)
 }

@@ -38,6 +38,8 @@ pub struct Slot {
     guard_file: AtomicIdentity,
     lock: AtomicIdentity,
     sibling: AtomicIdentity,
+    /// The sibling that a new client made while it held the lock.
+    nested: AtomicIdentity,
     flags: AtomicU64,
 }
 
@@ -87,6 +89,7 @@ impl Slot {
             guard_file: AtomicIdentity::new(),
             lock: AtomicIdentity::new(),
             sibling: AtomicIdentity::new(),
+            nested: AtomicIdentity::new(),
             flags: AtomicU64::new(0),
         }
     }
@@ -156,6 +159,16 @@ impl Slot {
             Cycle::InPlace => 2,
         };
         self.user.store(u64::from(pid) << 32 | cycle, Ordering::Relaxed);
+    }
+
+    /// Notes the sibling that this process made while it held the lock in place.
+    pub fn set_nested(&self, sibling: Identity) {
+        self.nested.store(sibling);
+    }
+
+    /// The sibling that was last noted so.
+    pub fn nested(&self) -> Identity {
+        self.nested.load()
     }
 
     /// Notes what the client was shown of a lock that it does not hold.

@@ -30,7 +30,7 @@ errnos!(
     NOENT = ENOENT,
     ACCESS = EACCES,
     EXIST = EEXIST,
-    NOTEMPTY = ENOTEMPTY,
+    BUSY = EBUSY,
     INVAL = EINVAL,
     ROFS = EROFS,
     NOSYS = ENOSYS,

@@ -188,9 +188,10 @@ fn explore(scenario: &Scenario) -> usize {
 }
 
 macro_rules! scenarios {
-    ($($name:ident: $filesystem:expr, [$(($client:ident, $home:expr)),*], $patience:expr, $kills:expr, $pauses:expr;)*) => {
+    ($($(#[$attribute:meta])? $name:ident: $filesystem:expr, [$(($client:ident, $home:expr)),*], $patience:expr, $kills:expr, $pauses:expr;)*) => {
         $(
             #[test]
+            $(#[$attribute])?
             fn $name() {
                 let states = explore(&Scenario {
                     name: stringify!($name),
@@ -217,14 +218,19 @@ scenarios! {
     old_and_foreign_new: COHERENT, [(Old, 0), (ForeignNew, 1)], IMPATIENT, 2, 0;
     new_and_foreign_new: COHERENT, [(New, 0), (ForeignNew, 1)], IMPATIENT, 2, 0;
     new_and_foreign_old: COHERENT, [(New, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
+    #[ignore = "some minutes; scripts/test --full runs it"]
     one_leaves: COHERENT, [(Leaves, 0), (Old, 1)], IMPATIENT, 0, 1;
     three_clients: COHERENT, [(Old, 0), (New, 1), (ForeignNew, 0)], IMPATIENT, 0, 0;
     three_with_a_kill: COHERENT, [(Old, 0), (New, 0), (ForeignOld, 0)], IMPATIENT, 1, 0;
+    #[ignore = "some minutes; scripts/test --full runs it"]
     three_old_with_a_kill: COHERENT, [(Old, 0), (Old, 1), (Old, 1)], IMPATIENT, 1, 0;
+    #[ignore = "some minutes; scripts/test --full runs it"]
     three_with_a_theft: COHERENT, [(Old, 0), (Old, 1), (New, 1)], IMPATIENT, 0, 1;
+    #[ignore = "some minutes; scripts/test --full runs it"]
     theft_old_from_old: COHERENT, [(Old, 0), (Old, 1)], IMPATIENT, 0, 1;
     theft_new_and_old: COHERENT, [(New, 0), (Old, 1)], IMPATIENT, 0, 1;
     theft_with_foreign: COHERENT, [(Old, 0), (ForeignNew, 1)], IMPATIENT, 1, 1;
+    #[ignore = "some minutes; scripts/test --full runs it"]
     theft_with_a_kill: COHERENT, [(Old, 0), (Old, 0)], IMPATIENT, 1, 1;
     no_flock_old_and_new: NO_FLOCK, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
     no_flock_with_foreign: NO_FLOCK, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
