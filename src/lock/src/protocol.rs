@@ -21,7 +21,7 @@ use lockspan_core::names::sibling_key;
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
 
-use crate::kernel::{Errno, Kernel, Place, Result, Times};
+use crate::kernel::{Errno, Kernel, Place, Result, Stat, Times};
 use crate::slot::{Held, Slot};
 
 // Results that are ignored below are those of steps without which the lock is as exclusive as before, only
@@ -346,17 +346,22 @@ fn remove_exactly<K: Kernel>(kernel: &mut K, place: Place, identity: Identity) -
         if stat.identity != identity {
             return Err(Errno::NOENT);
         }
-        // A client without the library may call it stale just now, remove it and make his own. One that may
-        // be called stale is made fresh first, through a descriptor, and looked at again: from then on nobody
-        // has a reason to.
-        if stale::may_be_stale(stat.mtime, kernel.wall()) {
-            kernel.touch(place, identity, Times::NOW)?;
-            if kernel.stat(place)?.identity != identity {
-                return Err(Errno::NOENT);
-            }
-        }
-        kernel.rmdir(place)
+        remove_seen(kernel, place, &stat)
     })
+}
+
+/// Removes the directory that was seen a moment ago.
+///
+/// A client without the library may call it stale just now, remove it and make his own. One that may be called
+/// stale is made fresh first, through a descriptor, and looked at again: from then on nobody has a reason to.
+fn remove_seen<K: Kernel>(kernel: &mut K, place: Place, seen: &Stat) -> Result<()> {
+    if stale::may_be_stale(seen.mtime, kernel.wall()) {
+        kernel.touch(place, seen.identity, Times::NOW)?;
+        if kernel.stat(place)?.identity != seen.identity {
+            return Err(Errno::NOENT);
+        }
+    }
+    kernel.rmdir(place)
 }
 
 /// Lets nobody wait for the guard's present holder any more. The next client makes a new one.
@@ -508,7 +513,7 @@ fn remove_stale<K: Kernel>(kernel: &mut K, slot: &Slot, place: Place) -> Option<
             removed = Removed::TooFresh;
             return Err(Errno::NOENT);
         }
-        kernel.rmdir(place)
+        remove_seen(kernel, place, &stat)
     });
     if result.is_ok() && place == Place::Lock && kernel.guard_refused() {
         retire_guard(kernel);

@@ -158,8 +158,8 @@ impl Kernel for Process<'_> {
     }
 
     fn touch(&mut self, place: Place, identity: Identity, times: Times) -> Result<()> {
-        let home = self.home;
-        self.done(|world| world.touch(home, place, identity, times))
+        let (number, home) = (self.number, self.home);
+        self.done(|world| world.touch(number, home, place, identity, times))
     }
 
     fn give_to_owner(&mut self, _: Place) {}

@@ -12,6 +12,7 @@ use std::hash::{BuildHasher, Hash};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use actors::{Answer, Client, Outcome, Process, Stopped};
+use lockspan_lock::kernel::Place;
 use lockspan_lock::protocol::Patience;
 use world::{Filesystem, World};
 
@@ -169,7 +170,11 @@ fn explore(scenario: &Scenario) -> usize {
             }
             continue;
         }
-        if state.pauses > 0 && state.world.timely && state.world.has_lock_directories() {
+        // A process that is stopped for so long between its look at a directory and the rmdir after it can rob a
+        // client without the library, as upstream's clients can each other: no call removes a directory by its
+        // identity. Those with the library wait for it.
+        let removing = state.world.refused(Place::Removal);
+        if state.pauses > 0 && state.world.timely && state.world.has_lock_directories() && !removing {
             let mut later = state.clone();
             later.world.pass(11_000);
             later.pauses -= 1;
@@ -228,8 +233,10 @@ scenarios! {
     three_with_a_theft: COHERENT, [(Old, 0), (Old, 1), (New, 1)], IMPATIENT, 0, 1;
     #[ignore = "some minutes; scripts/test --full runs it"]
     theft_old_from_old: COHERENT, [(Old, 0), (Old, 1)], IMPATIENT, 0, 1;
+    #[ignore = "some minutes; scripts/test --full runs it"]
     theft_new_and_old: COHERENT, [(New, 0), (Old, 1)], IMPATIENT, 0, 1;
-    theft_with_foreign: COHERENT, [(Old, 0), (ForeignNew, 1)], IMPATIENT, 1, 1;
+    theft_with_foreign: COHERENT, [(Old, 0), (ForeignNew, 1)], IMPATIENT, 0, 1;
+    theft_with_foreign_old: COHERENT, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 0, 1;
     #[ignore = "some minutes; scripts/test --full runs it"]
     theft_with_a_kill: COHERENT, [(Old, 0), (Old, 0)], IMPATIENT, 1, 1;
     no_flock_old_and_new: NO_FLOCK, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;

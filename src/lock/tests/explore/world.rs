@@ -30,6 +30,8 @@ struct Node {
     mtime: u64,
     /// The process that made it.
     maker: usize,
+    /// When that process made or touched it last.
+    beat: u64,
 }
 
 /// The state of the world.
@@ -99,7 +101,7 @@ impl World {
         let birth =
             if self.filesystem.birth_times { Time { sec: 1, nsec: self.births } } else { Time::default() };
         let identity = Identity { dev: 1, ino, birth };
-        self.nodes.insert(path, Node { identity, mtime: self.clock, maker });
+        self.nodes.insert(path, Node { identity, mtime: self.clock, maker, beat: self.clock });
         identity
     }
 
@@ -133,7 +135,7 @@ impl World {
         let node = self.nodes.remove(&path).ok_or(Errno::NOENT)?;
         let alive = node.maker != actor && !self.ended.contains(&node.maker);
         if alive && !self.robbed.contains(&node.maker) {
-            if self.clock - node.mtime >= stale::COMMON_THRESHOLD as u64 {
+            if self.clock - node.beat >= stale::COMMON_THRESHOLD as u64 {
                 self.robbed.insert(node.maker);
             } else {
                 self.break_with(format!("{actor} removed {place:?} of {}, which lives", node.maker));
@@ -160,7 +162,14 @@ impl World {
         Ok(Stat { identity: node.identity, mtime })
     }
 
-    pub fn touch(&mut self, home: u8, place: Place, identity: Identity, times: Times) -> Result<()> {
+    pub fn touch(
+        &mut self,
+        actor: usize,
+        home: u8,
+        place: Place,
+        identity: Identity,
+        times: Times,
+    ) -> Result<()> {
         self.timely = true;
         assert_eq!(times, Times::NOW, "the model's clients set no other time");
         let clock = self.clock;
@@ -169,6 +178,9 @@ impl World {
             return Err(Errno::NOENT);
         }
         node.mtime = clock;
+        if node.maker == actor {
+            node.beat = clock;
+        }
         Ok(())
     }
 
