@@ -13,7 +13,8 @@ skip() { printf 'skip %s: %s\n' "$1" "$2"; }
 # fail NAME < detail
 fail() {
     printf 'fail %s\n' "$1"
-    sed 's/^/    /' | head -n 60
+    # Reads to the end: whoever writes must not meet a closed pipe.
+    awk 'NR <= 60 { print "    " $0 }'
 }
 
 # fresh DIRECTORY: an empty run directory with a home, a config directory and the snippets' files.
@@ -44,7 +45,8 @@ make_fixture() {
 in_mode() {
     local mode=$1 root=$2
     shift 2
-    local environment=("HOME=$root/home" "PATH=$PATH" "LC_ALL=C" "TZ=UTC" "TEST_ROOT=$root")
+    local environment=("HOME=$root/home" "PATH=$PATH" "LC_ALL=C" "TZ=UTC" "TEST_ROOT=$root"
+        "TEST_MODE=$mode" "TEST_LIBRARY=$LIBRARY")
     case $mode in
         native) ;;
         inert) environment+=("LD_PRELOAD=$LIBRARY" "LOCKSPAN_DISABLE=1") ;;

@@ -1,4 +1,6 @@
 /* cycle [LOCK]: the whole life of a lock as npm proper-lockfile leads it, some allocation in between. */
+#include <time.h>
+
 #include "program.h"
 
 static void cycle(const char *lock)

@@ -10,11 +10,11 @@ enum child_kind {
 	EXECUTED, /* has executed another program */
 };
 
-static void child(enum child_kind kind, int ready)
+static void child(const char *lock, enum child_kind kind, int ready)
 {
 	struct stat status;
 	if (kind == CALLING)
-		CHECK(stat(SIBLING, &status) == 0 && access(SIBLING, F_OK) == 0);
+		CHECK(stat(lock, &status) == 0 && access(lock, F_OK) == 0);
 	if (kind == EXECUTED) {
 		char number[16];
 		snprintf(number, sizeof number, "%d", ready);
@@ -36,14 +36,14 @@ static void check(const char *lock, enum child_kind kind)
 	if (holder == 0) {
 		CHECK(mkdir(lock, 0777) == 0);
 		if (fork() == 0)
-			child(kind, ready[1]);
+			child(lock, kind, ready[1]);
 		for (;;)
 			pause();
 	}
 	CHECK(holder > 0);
+	close(ready[1]);
 	CHECK(read(ready[0], &child_pid, sizeof child_pid) == sizeof child_pid);
 	close(ready[0]);
-	close(ready[1]);
 	CHECK(guard_is_locked() == active());
 	CHECK(kill(holder, SIGKILL) == 0 && waitpid(holder, 0, 0) == holder);
 	int locked = guard_is_locked();
@@ -67,6 +67,7 @@ int main(int argc, char **argv)
 		for (;;)
 			pause();
 	}
+	alarm(30); /* the watchdog */
 	for (enum child_kind kind = IDLE; kind <= EXECUTED; kind++) {
 		check(SIBLING, kind);
 		check(IN_DIR, kind);

@@ -144,11 +144,13 @@ macro_rules! symbols {
         $original($($argument),*)
     }};
     (@ $original:ident ($($argument:ident),*) $operation:ident($at:ident, $path:ident, $($operand:tt)*)) => {{
-        // SAFETY: the caller passed a path, and what else the function takes.
-        if unsafe { $crate::shell::may_be_lock($path) }
-            && let Some(result) = unsafe { $crate::operations::$operation($at, $path, $($operand)*) }
-        {
-            return $crate::shell::answer(result);
+        // SAFETY: the caller passed a path.
+        if unsafe { $crate::shell::may_be_lock($path) } {
+            // SAFETY: as above, and what else the function takes.
+            let answered = unsafe { $crate::operations::$operation($at, $path, $($operand)*) };
+            if let Some(result) = answered {
+                return $crate::shell::answer(result);
+            }
         }
         $original($($argument),*)
     }};
