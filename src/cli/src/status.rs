@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use comfy_table::Table;
 use lockspan_core::names::LOCKS;
-use lockspan_core::record::Record;
 use lockspan_lock::kernel::{Errno, Kernel, Place};
 use lockspan_lock::linux::Linux;
 use serde::Serialize;
@@ -18,14 +17,16 @@ use crate::settings;
 #[derive(Serialize)]
 struct Status {
     schema_version: u32,
-    config_directory: PathBuf,
+    /// As far as it is UTF-8.
+    config_directory: String,
     locks: Vec<Lock>,
 }
 
 #[derive(Serialize)]
 struct Lock {
     name: &'static str,
-    path: PathBuf,
+    /// As far as it is UTF-8.
+    path: String,
     state: State,
     /// How long ago the lock was touched last; negative if its time lies in the future.
     heartbeat_age_ms: Option<i64>,
@@ -66,7 +67,7 @@ enum State {
 pub fn status(json: bool) -> Result<()> {
     let directory = settings::config_directory_path()?;
     let locks = (0..LOCKS.len()).map(|index| look(&directory, index)).collect::<Result<_>>()?;
-    let status = Status { schema_version: 1, config_directory: directory, locks };
+    let status = Status { schema_version: 1, config_directory: directory.display().to_string(), locks };
     let text = if json { serde_json::to_string_pretty(&status)? + "\n" } else { table(&status)? };
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -77,7 +78,8 @@ pub fn status(json: bool) -> Result<()> {
 fn look(directory: &Path, index: usize) -> Result<Lock> {
     let names = &LOCKS[index];
     let bytes = directory.as_os_str().as_bytes();
-    let mut kernel = Linux::new(bytes, names).context("the config directory's path is too long")?;
+    let mut kernel = Linux::new();
+    kernel.serve_path(bytes, names).context("the config directory's path is too long")?;
     let path = directory.join(std::ffi::OsStr::from_bytes(names.lock));
     let now = kernel.wall();
     let found = match kernel.stat(Place::Lock) {
@@ -87,7 +89,7 @@ fn look(directory: &Path, index: usize) -> Result<Lock> {
             return Err(io::Error::from_raw_os_error(errno)).with_context(|| path.display().to_string());
         }
     };
-    let record = kernel.read_record(Place::Record).and_then(|text| Record::parse(&text));
+    let record = kernel.read_record(Place::Record);
     let record = record.filter(|record| found.is_some_and(|found| record.names(found.identity)));
     let state = match (&found, &record) {
         (None, _) => State::Free,
@@ -110,32 +112,31 @@ fn look(directory: &Path, index: usize) -> Result<Lock> {
         since_ms: now.millis_since(record.since),
     });
     let heartbeat_age_ms = found.map(|found| now.millis_since(found.mtime));
-    Ok(Lock { name: names.title, path, state, heartbeat_age_ms, holder })
+    Ok(Lock { name: names.title, path: path.display().to_string(), state, heartbeat_age_ms, holder })
 }
 
 fn table(status: &Status) -> Result<String> {
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_header(["LOCK", "STATE", "PID", "CONTAINER", "SINCE", "HEARTBEAT"]);
-    let seconds = |milliseconds: i64| format!("{}.{} s ago", milliseconds / 1000, milliseconds % 1000 / 100);
+    let ago = |age: i64| match age {
+        ..0 => "in the future".to_owned(),
+        age => format!("{}.{} s ago", age / 1000, age % 1000 / 100),
+    };
     for lock in &status.locks {
         let holder = |field: fn(&Holder) -> String| lock.holder.as_ref().map_or("-".into(), field);
-        let heartbeat = match lock.heartbeat_age_ms {
-            None => "-".into(),
-            Some(age) if age < 0 => "in the future".into(),
-            Some(age) => seconds(age),
-        };
+        let heartbeat = lock.heartbeat_age_ms.map_or("-".into(), ago);
         table.add_row([
             lock.name.into(),
             format!("{:?}", lock.state).to_lowercase(),
             holder(|holder| holder.pid.to_string()),
-            holder(|holder| holder.host.clone()),
-            lock.holder.as_ref().map_or("-".into(), |holder| seconds(holder.since_ms)),
+            holder(|holder| holder.host.escape_debug().to_string()),
+            lock.holder.as_ref().map_or("-".into(), |holder| ago(holder.since_ms)),
             heartbeat,
         ]);
     }
     let mut text = String::new();
-    writeln!(text, "{}", status.config_directory.display())?;
+    writeln!(text, "{}", status.config_directory.escape_debug())?;
     for line in table.lines() {
         writeln!(text, "{}", line.trim_end())?;
     }
@@ -169,7 +170,8 @@ mod tests {
         fs::remove_dir(&lock).expect("an empty directory");
 
         let slot = Slot::new();
-        let mut kernel = Linux::new(directory.as_os_str().as_bytes(), &LOCKS[0]).expect("a short path");
+        let mut kernel = Linux::new();
+        kernel.serve_path(directory.as_os_str().as_bytes(), &LOCKS[0]).expect("a short path");
         let taken = protocol::take(&mut kernel, &slot, Cycle::InPlace, 0o755, AT_ONCE);
         assert_eq!(taken, Ok(protocol::Taken::Free));
         assert_eq!(state(&directory), State::Held);
@@ -190,7 +192,8 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let directory = home.path().join("config");
         fs::create_dir(&directory).expect("a directory");
-        let mut kernel = Linux::new(directory.as_os_str().as_bytes(), &LOCKS[0]).expect("a short path");
+        let mut kernel = Linux::new();
+        kernel.serve_path(directory.as_os_str().as_bytes(), &LOCKS[0]).expect("a short path");
         let slot = Slot::new();
         protocol::take(&mut kernel, &slot, Cycle::InPlace, 0o755, AT_ONCE).expect("a free lock");
         let guard = fs::File::open(directory.join(".lockspan/oauth_refresh.guard")).expect("the guard");

@@ -1,7 +1,7 @@
 //! What the protocol needs of a kernel. Each method is at most one effect that another process can see, so
 //! that the tests can stop a process between any two of them.
 
-use lockspan_core::record::{BOOT_ID_LENGTH, HOST_LENGTH, RECORD_LENGTH};
+use lockspan_core::record::{BOOT_ID_LENGTH, HOST_LENGTH, Record};
 use lockspan_core::{Identity, Time};
 
 pub use crate::sys::{Errno, Result};
@@ -74,18 +74,32 @@ impl Times {
     };
 }
 
+/// Whether the host's signal handlers may run during a sleep, and jump out of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signals {
+    /// Nothing is half done.
+    Delivered,
+    /// Something is.
+    Blocked,
+}
+
 /// The kernel, as seen by one process for one lock of one config directory.
 pub trait Kernel {
     /// Process id of the caller, asked anew, since a forked child must not take itself for its parent.
     fn pid(&mut self) -> u32;
     /// What a record says of the caller.
     fn owner(&mut self) -> Owner;
+    /// Whether a process of the caller's pid namespace lives; one that only waits to be reaped does not.
+    fn is_alive(&mut self, pid: u32) -> bool;
     /// Wall clock.
     fn wall(&mut self) -> Time;
     /// Milliseconds of a clock that never steps.
     fn monotonic(&mut self) -> u64;
-    /// Sleeps; returns early on a signal.
-    fn sleep(&mut self, milliseconds: u64);
+    /// Sleeps. The only call during which the host's signal handlers may run, if they are delivered; then it
+    /// returns early.
+    fn sleep(&mut self, milliseconds: u64, signals: Signals);
+    /// Thread id of the caller.
+    fn thread(&mut self) -> u32;
 
     /// mkdir(2).
     fn mkdir(&mut self, place: Place, mode: u32) -> Result<()>;
@@ -104,10 +118,10 @@ pub trait Kernel {
     /// Whether the caller may write there.
     fn writable(&mut self, place: Place) -> bool;
 
-    /// Reads a whole record; `None` if there is none of the right length.
-    fn read_record(&mut self, place: Place) -> Option<[u8; RECORD_LENGTH]>;
+    /// Reads a record; `None` if there is no whole one.
+    fn read_record(&mut self, place: Place) -> Option<Record>;
     /// Replaces a record by one write.
-    fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) -> Result<()>;
+    fn write_record(&mut self, place: Place, record: &Record) -> Result<()>;
 
     /// Opens the guard file, made first if it is missing.
     fn guard_open(&mut self) -> Result<OpenGuard>;

@@ -14,14 +14,14 @@ use core::ffi::CStr;
 
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, O_RDWR};
 use lockspan_core::names::{
-    CREDENTIALS, LockNames, REMOVAL, SIBLING_RECORD, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER,
+    CREDENTIALS, LOCKS, LockNames, REMOVAL, SIBLING_RECORD, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER,
 };
-use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH};
+use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH, Record};
 use lockspan_core::text::Text;
 use lockspan_core::{Identity, Time};
 
-use crate::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Stat, Times};
-use crate::sys::{self, Descriptor};
+use crate::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Signals, Stat, Times};
+use crate::sys::{self, Descriptor, SignalMask};
 
 /// `PATH_MAX`, with the terminating NUL.
 pub const PATH_MAX: usize = 4096;
@@ -33,25 +33,61 @@ const MAPPED: usize = 4096;
 const OPEN: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// One lock of one config directory.
+///
+/// The one large thing on the stack of a call: it is made where it is used and never moved, since threads may
+/// have as little as `PTHREAD_STACK_MIN`.
 #[derive(Debug)]
 pub struct Linux {
     path: [u8; PATH_MAX],
     directory_length: usize,
     names: &'static LockNames,
+    /// The caller's signal mask, while all signals are blocked.
+    signals: Option<SignalMask>,
 }
 
 impl Linux {
-    /// The lock `names` of the config directory with this real path. `None` if the path is too long for the
-    /// lock's own path to exist.
-    pub fn new(directory: &[u8], names: &'static LockNames) -> Option<Linux> {
-        let mut path = [0; PATH_MAX];
+    /// A lock of a config directory that is not known yet. No constant, which would be copied.
+    #[inline(always)]
+    #[expect(clippy::new_without_default, reason = "there is nothing default about it")]
+    pub fn new() -> Linux {
+        Linux { path: [0; PATH_MAX], directory_length: 0, names: &LOCKS[0], signals: None }
+    }
+
+    /// The buffer for the config directory's real path, whose length [`Linux::serve`] is told.
+    pub fn path_buffer(&mut self) -> &mut [u8; PATH_MAX] {
+        &mut self.path
+    }
+
+    /// Serves the lock `names` of the config directory whose path has this length in the buffer. `None` if the
+    /// path is too long for the lock's own path to exist.
+    pub fn serve(&mut self, length: usize, names: &'static LockNames) -> Option<()> {
         let longest = names.guard.len().max(names.record.len()).max(SIBLING_RECORD.len() + 16);
         // A slash before the name, a NUL after it.
-        if directory.len().checked_add(longest)?.checked_add(2)? > PATH_MAX {
+        if length.checked_add(longest)?.checked_add(2)? > PATH_MAX {
             return None;
         }
-        path.get_mut(..directory.len())?.iter_mut().zip(directory).for_each(|(to, from)| *to = *from);
-        Some(Linux { path, directory_length: directory.len(), names })
+        self.directory_length = length;
+        self.names = names;
+        Some(())
+    }
+
+    /// Serves the lock `names` of the config directory with this real path; `None` as above.
+    pub fn serve_path(&mut self, directory: &[u8], names: &'static LockNames) -> Option<()> {
+        self.path.get_mut(..directory.len())?.iter_mut().zip(directory).for_each(|(to, from)| *to = *from);
+        self.serve(directory.len(), names)
+    }
+
+    /// Blocks all signals until [`Linux::unblock_signals`]: a handler that jumps out of a call of ours would
+    /// leave a half-made step behind.
+    pub fn block_signals(&mut self) {
+        self.signals = sys::block_signals().ok();
+    }
+
+    /// Restores the caller's signal mask.
+    pub fn unblock_signals(&mut self) {
+        if let Some(signals) = self.signals.take() {
+            sys::set_signals(signals);
+        }
     }
 
     /// The path of a place, absolute if the config directory's is.
@@ -88,38 +124,51 @@ impl Linux {
     }
 
     /// Opens a file of ours in the state directory; made first, with its directory, if it is missing.
+    ///
+    /// Both are opened without following a symbolic link, and given away through their descriptors: whoever owns
+    /// the config directory must not lead a root process elsewhere.
     fn open_or_create(&mut self, place: Place) -> Result<Descriptor> {
-        match self.open_existing(place) {
+        let state = self.state_directory()?;
+        let name = self.name(place);
+        match open_existing(&state, name, place) {
+            Err(Errno::NOENT) => {}
+            other => return other,
+        }
+        let directory = sys::stat(AT_FDCWD, self.directory(), 0)?;
+        let mode = directory.st_mode & 0o666;
+        let name = self.name(place);
+        match sys::open_at(state.number(), name, O_RDWR | libc::O_CREAT | libc::O_EXCL | OPEN, mode) {
+            Ok(file) => {
+                give(&file, &directory, mode);
+                Ok(file)
+            }
+            // Another process made it just now.
+            Err(Errno::EXIST) => open_existing(&state, name, place),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn state_directory(&mut self) -> Result<Descriptor> {
+        const STATE: i32 = O_RDONLY | O_DIRECTORY | libc::O_NOFOLLOW;
+        match sys::open(self.inside(STATE_DIR), STATE, 0) {
             Err(Errno::NOENT) => {}
             other => return other,
         }
         let directory = sys::stat(AT_FDCWD, self.directory(), 0)?;
         let mode = directory.st_mode & 0o777;
-        match sys::mkdir(self.inside(STATE_DIR), mode) {
-            Ok(()) => give(self.inside(STATE_DIR), &directory, mode),
-            Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
+        let made = sys::mkdir(self.inside(STATE_DIR), mode);
+        let state = sys::open(self.inside(STATE_DIR), STATE, 0)?;
+        if made.is_ok() {
+            give(&state, &directory, mode);
         }
-        let mode = mode & 0o666;
-        match sys::open(self.path(place), O_RDWR | libc::O_CREAT | libc::O_EXCL | OPEN, mode) {
-            Ok(file) => {
-                give(self.path(place), &directory, mode);
-                Ok(file)
-            }
-            // Another process made it just now.
-            Err(Errno::EXIST) => self.open_existing(place),
-            Err(errno) => Err(errno),
-        }
+        Ok(state)
     }
 
-    fn open_existing(&mut self, place: Place) -> Result<Descriptor> {
-        match sys::open(self.path(place), O_RDWR | OPEN, 0) {
-            // flock needs no write permission.
-            Err(Errno::ACCESS) if matches!(place, Place::Guard | Place::Removal) => {
-                sys::open(self.path(place), O_RDONLY | OPEN, 0)
-            }
-            other => other,
-        }
+    /// The name of a file of ours in the state directory.
+    fn name(&mut self, place: Place) -> &CStr {
+        let start = self.directory_length + 1 + STATE_DIR.len() + 1;
+        self.path(place);
+        self.path.get(start..).and_then(|name| CStr::from_bytes_until_nul(name).ok()).unwrap_or_default()
     }
 
     /// The identity of an open file of ours, which must be a regular one.
@@ -129,15 +178,25 @@ impl Linux {
     }
 }
 
-/// Gives what was made at `path` to the owner of the config directory, as far as the caller may, with exactly
-/// this mode: a root container beside one with uid 1000 must not lock that one out.
-fn give(path: &CStr, directory: &libc::stat, mode: u32) {
-    if sys::chown(path, directory.st_uid, directory.st_gid).is_err() {
+fn open_existing(state: &Descriptor, name: &CStr, place: Place) -> Result<Descriptor> {
+    match sys::open_at(state.number(), name, O_RDWR | OPEN, 0) {
+        // flock needs no write permission.
+        Err(Errno::ACCESS) if matches!(place, Place::Guard | Place::Removal) => {
+            sys::open_at(state.number(), name, O_RDONLY | OPEN, 0)
+        }
+        other => other,
+    }
+}
+
+/// Gives what was just made to the owner of the config directory, as far as the caller may, with exactly this
+/// mode: a root container beside one with uid 1000 must not lock that one out.
+fn give(made: &Descriptor, directory: &libc::stat, mode: u32) {
+    if sys::change_owner(made, directory.st_uid, directory.st_gid).is_err() {
         // Without the right to give it away the group at least, if the caller is in it.
-        let _ = sys::chown(path, u32::MAX, directory.st_gid);
+        let _ = sys::change_owner(made, u32::MAX, directory.st_gid);
     }
     // umask has cut the mode. Failing leaves a file that only the caller can use, and others without a guard.
-    let _ = sys::chmod(path, mode);
+    let _ = sys::change_mode(made, mode);
 }
 
 /// statx(2), with newfstatat's words where statx is refused (a kernel before 4.11, an old seccomp profile).
@@ -193,6 +252,24 @@ impl Kernel for Linux {
         Owner { boot, pid_namespace, host: sys::host_name() }
     }
 
+    #[inline(never)]
+    fn is_alive(&mut self, pid: u32) -> bool {
+        let mut path = [0; 32];
+        let mut text = Text::new(&mut path);
+        text.bytes(b"/proc/").number(pid.into()).bytes(b"/stat\0");
+        let Some(Ok(path)) = text.finish().map(CStr::from_bytes_with_nul) else { return true };
+        let mut stat = [0; 64];
+        match read_file(path, &mut stat) {
+            // "pid (name) state": the name may have anything in it, but is short and ends with the last bracket.
+            Ok(_) => {
+                let end = stat.iter().rposition(|&byte| byte == b')').unwrap_or_default();
+                !matches!(stat.get(end.saturating_add(2)), Some(b'Z' | b'X'))
+            }
+            Err(Errno::NOENT) => false,
+            Err(_) => true,
+        }
+    }
+
     fn wall(&mut self) -> Time {
         sys::clock(libc::CLOCK_REALTIME)
     }
@@ -202,8 +279,16 @@ impl Kernel for Linux {
         now.sec.unsigned_abs().wrapping_mul(1000).wrapping_add(u64::from(now.nsec / 1_000_000))
     }
 
-    fn sleep(&mut self, milliseconds: u64) {
-        sys::sleep(milliseconds);
+    fn sleep(&mut self, milliseconds: u64, signals: Signals) {
+        let mask = match signals {
+            Signals::Delivered => self.signals,
+            Signals::Blocked => None,
+        };
+        sys::sleep(milliseconds, mask);
+    }
+
+    fn thread(&mut self) -> u32 {
+        sys::thread_id()
     }
 
     fn mkdir(&mut self, place: Place, mode: u32) -> Result<()> {
@@ -219,21 +304,30 @@ impl Kernel for Linux {
     }
 
     fn touch(&mut self, place: Place, identity: Identity, times: Times) -> Result<()> {
-        let directory = sys::open(self.path(place), O_RDONLY | O_DIRECTORY | OPEN, 0)?;
-        if look(directory.number(), c"", AT_EMPTY_PATH)?.0.identity != identity {
-            return Err(Errno::NOENT);
+        match sys::open(self.path(place), O_RDONLY | O_DIRECTORY | OPEN, 0) {
+            Ok(directory) => {
+                if look(directory.number(), c"", AT_EMPTY_PATH)?.0.identity != identity {
+                    return Err(Errno::NOENT);
+                }
+                sys::set_times(directory.number(), None, times.accessed, times.modified)
+            }
+            Err(Errno::NOENT) => Err(Errno::NOENT),
+            // No descriptor to be had, or no right to open it: by its path, as without the library.
+            Err(_) => {
+                if self.stat(place)?.identity != identity {
+                    return Err(Errno::NOENT);
+                }
+                sys::set_times(AT_FDCWD, Some(self.path(place)), times.accessed, times.modified)
+            }
         }
-        sys::set_times(&directory, times.accessed, times.modified)
     }
 
     fn give_to_owner(&mut self, place: Place) {
-        if let (Ok(directory), Ok(made)) = (
-            sys::stat(AT_FDCWD, self.directory(), 0),
-            sys::stat(AT_FDCWD, self.path(place), AT_SYMLINK_NOFOLLOW),
-        ) && directory.st_uid != made.st_uid
-        {
+        let Ok(directory) = sys::stat(AT_FDCWD, self.directory(), 0) else { return };
+        let Ok(made) = sys::open(self.path(place), O_RDONLY | O_DIRECTORY | OPEN, 0) else { return };
+        if sys::stat(made.number(), c"", AT_EMPTY_PATH).is_ok_and(|made| made.st_uid != directory.st_uid) {
             // Without the right to do so it stays the caller's, as it would without the library.
-            let _ = sys::chown(self.path(place), directory.st_uid, directory.st_gid);
+            let _ = sys::change_owner(&made, directory.st_uid, directory.st_gid);
         }
     }
 
@@ -245,17 +339,23 @@ impl Kernel for Linux {
         sys::access(self.path(place), libc::W_OK).is_ok()
     }
 
-    fn read_record(&mut self, place: Place) -> Option<[u8; RECORD_LENGTH]> {
+    #[inline(never)]
+    fn read_record(&mut self, place: Place) -> Option<Record> {
         // One byte more than a record, so that a longer file is noticed.
         let mut buffer = [0; RECORD_LENGTH + 1];
         let length = read_file(self.path(place), &mut buffer).ok()?;
-        if length == RECORD_LENGTH { buffer.first_chunk().copied() } else { None }
+        Record::parse(buffer.get(..length)?)
     }
 
-    fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) -> Result<()> {
+    #[inline(never)]
+    fn write_record(&mut self, place: Place, record: &Record) -> Result<()> {
+        if !sys::may_write(RECORD_LENGTH) {
+            // The write would bring the host a signal.
+            return Err(Errno::FBIG);
+        }
         let file = self.open_or_create(place)?;
         Self::identity_of(&file)?;
-        let written = sys::write(&file, record)?;
+        let written = sys::write(&file, &record.encode())?;
         // Cuts what is not ours, after a short write too: half a record is none.
         sys::truncate(&file, written)
     }

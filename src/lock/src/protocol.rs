@@ -21,7 +21,7 @@ use lockspan_core::names::sibling_key;
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
 
-use crate::kernel::{Errno, Kernel, Place, Result, Stat, Times};
+use crate::kernel::{Errno, Kernel, Owner, Place, Result, Signals, Stat, Times};
 use crate::slot::{Held, Slot};
 
 // Results that are ignored below are those of steps without which the lock is as exclusive as before, only
@@ -81,7 +81,19 @@ pub fn take<K: Kernel>(
     patience: Patience,
 ) -> core::result::Result<Taken, Blocked> {
     let pid = kernel.pid();
-    let claim = slot.claim(pid).ok_or(Blocked::OwnProcess)?;
+    let thread = kernel.thread();
+    let claim = match slot.claim(pid, thread) {
+        Some(claim) => claim,
+        None => {
+            // Somebody else may have removed the lock of this process, which then does not hold it.
+            let held = slot.held(pid).ok_or(Blocked::OwnProcess)?;
+            if has_all(kernel, &held) {
+                return Err(Blocked::OwnProcess);
+            }
+            release(kernel, slot, pid, Client::Robbed);
+            slot.claim(pid, thread).ok_or(Blocked::OwnProcess)?
+        }
+    };
     slot.set_user(pid, cycle);
     let start = kernel.monotonic();
     loop {
@@ -92,13 +104,19 @@ pub fn take<K: Kernel>(
                 return Ok(taken);
             }
             Err(Blocked::Held) if worth_waiting(kernel, slot, start, patience) => {
-                kernel.sleep(patience.step);
+                kernel.sleep(patience.step, Signals::Delivered);
+                if !claim.is_valid() {
+                    return Err(Blocked::OwnProcess);
+                }
             }
             Err(Blocked::NotHere) => {
                 claim.end(pid);
                 return Err(Blocked::NotHere);
             }
             Err(blocked) => {
+                if blocked != Blocked::Held {
+                    slot.present();
+                }
                 claim.free(pid);
                 return Err(blocked);
             }
@@ -204,8 +222,19 @@ fn make<K: Kernel>(
         Cycle::InPlace => None,
         Cycle::Redirected => {
             kernel.give_to_owner(Place::Lock);
-            match make_sibling(kernel, guard.filter(|guard| guard.coherent).map(|guard| guard.file), mode) {
-                Ok(()) => Some(made(kernel, Place::Sibling, start)?),
+            match make_sibling(
+                kernel,
+                guard.filter(|guard| guard.coherent).map(|guard| guard.file),
+                lock,
+                mode,
+            ) {
+                Ok(()) => match made(kernel, Place::Sibling, start) {
+                    Ok(sibling) => Some(sibling),
+                    Err(blocked) => {
+                        let _ = remove_exactly(kernel, Place::Lock, lock);
+                        return Err(blocked);
+                    }
+                },
                 // Nobody who sees this path can make it, so it excludes nobody.
                 Err(Errno::ROFS) => None,
                 Err(errno) => {
@@ -234,11 +263,10 @@ fn make<K: Kernel>(
             host: owner.host,
         };
         // Without a record the lock is as good, but nobody can prove its owner's death.
-        let _ = kernel.write_record(Place::Record, &record.encode());
+        let _ = kernel.write_record(Place::Record, &record);
         write_sibling_record(kernel, &record);
     }
-    let guard = guard.map(|guard| (guard.handle, guard.file));
-    Ok((Held { guard, lock, sibling, cycle }, taken))
+    Ok((Held { guard: guard.map(|guard| guard.handle), lock, sibling, cycle }, taken))
 }
 
 /// Which directory this process has just made. A process that was stopped in between cannot tell: its
@@ -256,9 +284,10 @@ fn replace_dead<K: Kernel>(
     mode: u32,
 ) -> core::result::Result<Taken, Blocked> {
     let guard = guard.filter(|guard| guard.coherent).ok_or(Blocked::Foreign)?;
-    let record = read_record(kernel, Place::Record).ok_or(Blocked::Foreign)?;
+    let record = kernel.read_record(Place::Record).ok_or(Blocked::Foreign)?;
     let lock = kernel.stat(Place::Lock).map_err(|_| Blocked::Foreign)?.identity;
-    if !record.proves_dead(kernel.owner().boot.as_ref(), guard.file, lock) {
+    let owner = kernel.owner();
+    if !record.proves_dead(owner.boot.as_ref(), guard.file, lock) || runs_on(kernel, &owner, &record) {
         return Err(Blocked::Foreign);
     }
     remove_exactly(kernel, Place::Lock, lock).map_err(|_| Blocked::Foreign)?;
@@ -266,20 +295,34 @@ fn replace_dead<K: Kernel>(
     Ok(Taken::FromDead)
 }
 
+/// Whether the process that a record names is there to be seen: it gave up its guard by exec, and its lock is not
+/// for others to take at once.
+fn runs_on<K: Kernel>(kernel: &mut K, asker: &Owner, record: &Record) -> bool {
+    asker.pid_namespace != 0
+        && asker.pid_namespace == record.pid_namespace
+        && record.pid != kernel.pid()
+        && kernel.is_alive(record.pid)
+}
+
 /// mkdir of the sibling; one in the way is replaced if its owner is proven dead, `guard` being the file of the
-/// coherent guard in hand.
-fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, mode: u32) -> Result<()> {
+/// coherent guard in hand, and `lock` the lock that is held with it.
+fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, lock: Identity, mode: u32) -> Result<()> {
     match (kernel.mkdir(Place::Sibling, mode), guard) {
         (Err(Errno::EXIST), Some(guard)) => {
             let sibling = kernel.stat(Place::Sibling)?.identity;
             let place = Place::SiblingRecord(sibling_key(sibling));
-            let boot = kernel.owner().boot;
-            let dead = read_record(kernel, place)
-                .is_some_and(|record| record.proves_sibling_dead(boot.as_ref(), guard, sibling));
+            let owner = kernel.owner();
+            // A record of this very lock is our own.
+            let dead = kernel.read_record(place).is_some_and(|record| {
+                !record.names(lock)
+                    && record.proves_sibling_dead(owner.boot.as_ref(), guard, sibling)
+                    && !runs_on(kernel, &owner, &record)
+            });
             if !dead {
                 return Err(Errno::EXIST);
             }
             remove_exactly(kernel, Place::Sibling, sibling).map_err(|_| Errno::EXIST)?;
+            let _ = kernel.unlink(place);
             kernel.mkdir(Place::Sibling, mode)
         }
         (result, _) => result,
@@ -291,7 +334,7 @@ fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, mode: u32) -
 fn write_sibling_record<K: Kernel>(kernel: &mut K, record: &Record) {
     if let Some(sibling) = record.sibling {
         // Without it the sibling's owner cannot be proven dead.
-        let _ = kernel.write_record(Place::SiblingRecord(sibling_key(sibling)), &record.encode());
+        let _ = kernel.write_record(Place::SiblingRecord(sibling_key(sibling)), record);
     }
 }
 
@@ -332,7 +375,7 @@ fn removal_turn<K: Kernel>(kernel: &mut K) -> Turn {
     for _ in 0..REMOVAL_TRIES {
         match kernel.removal_lock() {
             Ok(Some(removal)) => return Turn::Mine(removal),
-            Ok(None) => kernel.sleep(1),
+            Ok(None) => kernel.sleep(1, Signals::Blocked),
             Err(_) => return Turn::NoFlock,
         }
     }
@@ -356,8 +399,9 @@ fn remove_exactly<K: Kernel>(kernel: &mut K, place: Place, identity: Identity) -
 /// stale is made fresh first, through a descriptor, and looked at again: from then on nobody has a reason to.
 fn remove_seen<K: Kernel>(kernel: &mut K, place: Place, seen: &Stat) -> Result<()> {
     if stale::may_be_stale(seen.mtime, kernel.wall()) {
-        kernel.touch(place, seen.identity, Times::NOW)?;
-        if kernel.stat(place)?.identity != seen.identity {
+        // One that this process may not touch it may be able to remove all the same.
+        let touched = kernel.touch(place, seen.identity, Times::NOW);
+        if touched == Err(Errno::NOENT) || kernel.stat(place)?.identity != seen.identity {
             return Err(Errno::NOENT);
         }
     }
@@ -368,10 +412,6 @@ fn remove_seen<K: Kernel>(kernel: &mut K, place: Place, seen: &Stat) -> Result<(
 fn retire_guard<K: Kernel>(kernel: &mut K) {
     // A failure leaves things as they were.
     let _ = kernel.unlink(Place::Guard);
-}
-
-fn read_record<K: Kernel>(kernel: &mut K, place: Place) -> Option<Record> {
-    Record::parse(&kernel.read_record(place)?)
 }
 
 /// The path by which a client asked.
@@ -411,10 +451,10 @@ pub fn decide<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Make {
 /// The kernel's.
 pub fn nested<K: Kernel>(kernel: &mut K, slot: &Slot, mode: u32) -> Result<()> {
     let pid = kernel.pid();
-    let held = slot.held(pid);
-    let record =
-        held.and_then(|held| read_record(kernel, Place::Record).filter(|record| record.names(held.lock)));
-    make_sibling(kernel, record.filter(|record| record.coherent).map(|record| record.guard), mode)?;
+    let Some(held) = slot.held(pid) else { return kernel.mkdir(Place::Sibling, mode) };
+    let record = kernel.read_record(Place::Record).filter(|record| record.names(held.lock));
+    let guard = record.filter(|record| record.coherent).map(|record| record.guard);
+    make_sibling(kernel, guard, held.lock, mode)?;
     if let (Some(record), Ok(sibling)) = (record, kernel.stat(Place::Sibling)) {
         slot.set_nested(sibling.identity);
         write_sibling_record(kernel, &Record { sibling: Some(sibling.identity), ..record });
@@ -426,12 +466,12 @@ pub fn nested<K: Kernel>(kernel: &mut K, slot: &Slot, mode: u32) -> Result<()> {
 pub fn leave<K: Kernel>(kernel: &mut K, slot: &Slot) {
     let pid = kernel.pid();
     if let Some(held) = slot.held(pid)
-        && let Some(record) = read_record(kernel, Place::Record)
+        && let Some(record) = kernel.read_record(Place::Record)
         && record.names(held.lock)
     {
         let left = Record { left: true, ..record };
         // Without it a successor takes the lock over at once, as if this process had been killed.
-        let _ = kernel.write_record(Place::Record, &left.encode());
+        let _ = kernel.write_record(Place::Record, &left);
         write_sibling_record(kernel, &left);
     }
 }
@@ -460,7 +500,7 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
         return match (asked, held.cycle) {
             (Asked::Sibling, Cycle::InPlace) => None,
             (Asked::Lock, Cycle::Redirected) => remove_stale(kernel, slot, Place::Lock),
-            _ => release(kernel, slot, pid),
+            _ => release(kernel, slot, pid, Client::Asked),
         };
     }
     match (asked, slot.user(pid)) {
@@ -473,9 +513,25 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
     }
 }
 
+/// Why a holder lets go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Client {
+    /// Its client removes the lock.
+    Asked,
+    /// It was found to be robbed. Its client finds its lock compromised, and may remove it all the same: then it
+    /// is a waiter, and no stranger to the lock.
+    Robbed,
+}
+
 /// The holder gives the lock back, or what is left of it.
-fn release<K: Kernel>(kernel: &mut K, slot: &Slot, pid: u32) -> Option<(Removed, Result<()>)> {
-    let (claim, held) = slot.claim_held(pid)?;
+fn release<K: Kernel>(
+    kernel: &mut K,
+    slot: &Slot,
+    pid: u32,
+    client: Client,
+) -> Option<(Removed, Result<()>)> {
+    let thread = kernel.thread();
+    let (claim, held) = slot.claim_held(pid, thread)?;
     // A record that stays says of what stays that its owner is gone, which is true if another process was in the
     // way. If the kernel refused the rmdir it is not, and what is left is for the staleness rule.
     let sibling = held.sibling.map_or(Ok(()), |sibling| remove_exactly(kernel, Place::Sibling, sibling));
@@ -488,10 +544,13 @@ fn release<K: Kernel>(kernel: &mut K, slot: &Slot, pid: u32) -> Option<(Removed,
     if !matches!(lock, Err(Errno::NOENT | Errno::BUSY)) {
         let _ = kernel.unlink(Place::Record);
     }
-    if let Some((guard, _)) = held.guard {
+    if let Some(guard) = held.guard {
         kernel.guard_drop(guard);
     }
-    claim.end(pid);
+    match client {
+        Client::Asked => claim.end(pid),
+        Client::Robbed => claim.free(pid),
+    }
     Some(match lock.and(sibling) {
         Err(Errno::NOENT) => (Removed::WasRobbed, Err(Errno::NOENT)),
         Err(Errno::BUSY) => (Removed::Released, Ok(())),
@@ -527,7 +586,7 @@ fn remove_stale<K: Kernel>(kernel: &mut K, slot: &Slot, place: Place) -> Option<
 /// rmdir of the sibling by a process that never used the lock, such as rmdir(1) or a forked child of the
 /// holder: if it is the sibling of a redirected lock, the lock goes with it, or it would stay for ever.
 fn remove_redirected<K: Kernel>(kernel: &mut K) -> Option<(Removed, Result<()>)> {
-    let record = read_record(kernel, Place::Record).filter(|record| record.cycle == Cycle::Redirected)?;
+    let record = kernel.read_record(Place::Record).filter(|record| record.cycle == Cycle::Redirected)?;
     let made = record.sibling.filter(Identity::is_unique)?;
     let sibling = kernel.stat(Place::Sibling).ok()?;
     let lock = kernel.stat(Place::Lock).ok()?;
@@ -535,6 +594,7 @@ fn remove_redirected<K: Kernel>(kernel: &mut K) -> Option<(Removed, Result<()>)>
         return None;
     }
     let result = remove_exactly(kernel, Place::Sibling, made);
+    let _ = kernel.unlink(Place::SiblingRecord(sibling_key(made)));
     if result.is_ok() && remove_exactly(kernel, Place::Lock, lock.identity).is_ok() && kernel.guard_refused()
     {
         retire_guard(kernel);
@@ -545,7 +605,7 @@ fn remove_redirected<K: Kernel>(kernel: &mut K) -> Option<(Removed, Result<()>)>
 /// What a process gets to see that looks at a lock's path: the place to look at, and another modification time
 /// than the real one. `None` if it is to see what it asked for.
 ///
-/// A waiter sees whichever directory blocks it, a holder the lock that it holds; a robbed holder notices.
+/// A waiter sees whichever directory blocks it. A robbed holder notices.
 pub fn look<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(Place, Option<Time>)> {
     let pid = kernel.pid();
     let user = slot.user(pid)?;
@@ -553,21 +613,25 @@ pub fn look<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(Pla
         return None;
     }
     if let Some(held) = slot.held(pid) {
-        let mut is = |place| kernel.stat(place).ok().map(|stat| stat.identity);
-        let robbed_of_lock = is(Place::Lock) != Some(held.lock);
-        let robbed_of_sibling = held.sibling.is_some() && is(Place::Sibling) != held.sibling;
-        if robbed_of_lock || robbed_of_sibling {
-            // A client that finds its lock compromised does not remove it any more.
-            release(kernel, slot, pid);
+        if has_all(kernel, &held) {
+            // It sees its own sibling, which is touched with the lock, where there is one.
+            let as_asked = asked == Asked::Lock || held.sibling.is_some();
+            return if as_asked { None } else { Some((Place::Lock, None)) };
         }
-        let sibling = robbed_of_sibling && asked == Asked::Sibling;
-        return Some((if sibling { Place::Sibling } else { Place::Lock }, None));
+        release(kernel, slot, pid, Client::Robbed);
+        return Some((blocking(kernel, asked), None));
     }
     let place = blocking(kernel, asked);
     let Ok(stat) = kernel.stat(place) else { return Some((place, None)) };
     slot.set_shown(&stat);
     let mtime = if place == Place::Lock { fresh_mtime(kernel, stat.mtime) } else { None };
     Some((place, mtime))
+}
+
+/// Whether a holder still has what it made.
+fn has_all<K: Kernel>(kernel: &mut K, held: &Held) -> bool {
+    let mut is = |place| kernel.stat(place).ok().map(|stat| stat.identity);
+    is(Place::Lock) == Some(held.lock) && (held.sibling.is_none() || is(Place::Sibling) == held.sibling)
 }
 
 /// Which directory blocks a client that asked for this path.
@@ -609,8 +673,7 @@ pub fn heartbeat<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked, times: Ti
         kernel.removal_unlock(removal);
     }
     if result == Err(Errno::NOENT) {
-        // As in `look`.
-        release(kernel, slot, pid);
+        release(kernel, slot, pid, Client::Robbed);
     }
     Some(result)
 }

@@ -12,8 +12,8 @@ use crate::kernel::Stat;
 /// A held lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Held {
-    /// The locked guard, if there is one, and which file it is.
-    pub guard: Option<(u64, Identity)>,
+    /// The locked guard, if there is one.
+    pub guard: Option<u64>,
     /// The lock directory that was made.
     pub lock: Identity,
     /// The sibling directory that was made.
@@ -27,6 +27,8 @@ pub struct Held {
 pub struct Slot {
     /// Process id, generation and phase; see [`Word`].
     word: AtomicU64,
+    /// The thread that is changing it.
+    thread: AtomicU64,
     /// Process id and the cycle by which this process uses the lock, also while it only waits for it.
     user: AtomicU64,
     /// Since when, in monotonic milliseconds, the guard was seen busy with no lock directory; 0 = not seen.
@@ -35,7 +37,6 @@ pub struct Slot {
     shown: AtomicIdentity,
     shown_mtime: AtomicU64,
     guard: AtomicU64,
-    guard_file: AtomicIdentity,
     lock: AtomicIdentity,
     sibling: AtomicIdentity,
     /// The sibling that a new client made while it held the lock.
@@ -81,12 +82,12 @@ impl Slot {
     pub const fn new() -> Slot {
         Slot {
             word: AtomicU64::new(0),
+            thread: AtomicU64::new(0),
             user: AtomicU64::new(0),
             absent_since: AtomicU64::new(0),
             shown: AtomicIdentity::new(),
             shown_mtime: AtomicU64::new(0),
             guard: AtomicU64::new(0),
-            guard_file: AtomicIdentity::new(),
             lock: AtomicIdentity::new(),
             sibling: AtomicIdentity::new(),
             nested: AtomicIdentity::new(),
@@ -95,21 +96,31 @@ impl Slot {
     }
 
     /// Starts to take the lock. `None` if this process holds it or another of its threads is changing it.
-    pub fn claim(&self, pid: u32) -> Option<Claim<'_>> {
+    ///
+    /// A thread that is changing it itself slept in its call, and a signal handler came in between: it may have
+    /// jumped out of that call, which then never goes on. The older claim is void.
+    pub fn claim(&self, pid: u32, thread: u32) -> Option<Claim<'_>> {
         let word = Word(self.word.load(Ordering::Acquire));
-        if word.phase_for(pid) == FREE { self.change(pid, word) } else { None }
+        match word.phase_for(pid) {
+            FREE => self.change(pid, thread, word),
+            CHANGING if self.thread.load(Ordering::Relaxed) == thread.into() => {
+                self.change(pid, thread, word)
+            }
+            _ => None,
+        }
     }
 
     /// Starts to give the lock back. `None` if this process does not hold it, or another thread was first.
-    pub fn claim_held(&self, pid: u32) -> Option<(Claim<'_>, Held)> {
+    pub fn claim_held(&self, pid: u32, thread: u32) -> Option<(Claim<'_>, Held)> {
         let (held, word) = self.read(pid)?;
-        Some((self.change(pid, word)?, held))
+        Some((self.change(pid, thread, word)?, held))
     }
 
-    fn change(&self, pid: u32, word: Word) -> Option<Claim<'_>> {
+    fn change(&self, pid: u32, thread: u32, word: Word) -> Option<Claim<'_>> {
         let next = word.next(pid, CHANGING);
         self.word.compare_exchange(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         fence(Ordering::Release);
+        self.thread.store(thread.into(), Ordering::Relaxed);
         Some(Claim { slot: self, word: next })
     }
 
@@ -127,8 +138,7 @@ impl Slot {
         }
         let flags = self.flags.load(Ordering::Relaxed);
         let held = Held {
-            guard: (flags & HAS_GUARD != 0)
-                .then(|| (self.guard.load(Ordering::Relaxed), self.guard_file.load())),
+            guard: (flags & HAS_GUARD != 0).then(|| self.guard.load(Ordering::Relaxed)),
             lock: self.lock.load(),
             sibling: (flags & HAS_SIBLING != 0).then(|| self.sibling.load()),
             cycle: if flags & IS_REDIRECTED != 0 { Cycle::Redirected } else { Cycle::InPlace },
@@ -201,14 +211,18 @@ impl Slot {
 }
 
 impl Claim<'_> {
+    /// Whether nothing has voided the claim while its thread slept.
+    pub fn is_valid(&self) -> bool {
+        self.slot.word.load(Ordering::Relaxed) == self.word.0
+    }
+
     /// The lock is held now.
     pub fn hold(self, pid: u32, held: &Held) {
         let slot = self.slot;
         let mut flags = 0;
-        if let Some((guard, file)) = held.guard {
+        if let Some(guard) = held.guard {
             flags |= HAS_GUARD;
             slot.guard.store(guard, Ordering::Relaxed);
-            slot.guard_file.store(file);
         }
         if let Some(sibling) = held.sibling {
             flags |= HAS_SIBLING;
@@ -282,34 +296,35 @@ mod tests {
 
     fn held(ino: u64) -> Held {
         let identity = Identity { dev: 1, ino, birth: Time { sec: 5, nsec: 6 } };
-        Held { guard: Some((7, identity)), lock: identity, sibling: None, cycle: Cycle::Redirected }
+        Held { guard: Some(7), lock: identity, sibling: None, cycle: Cycle::Redirected }
     }
 
     #[test]
     fn one_claim_at_a_time() {
         let slot = Slot::new();
-        let claim = slot.claim(10).unwrap();
-        assert!(slot.claim(10).is_none(), "another thread is changing it");
+        let claim = slot.claim(10, 1).unwrap();
+        assert!(slot.claim(10, 2).is_none(), "another thread is changing it");
         assert!(slot.held(10).is_none());
         claim.hold(10, &held(3));
         assert_eq!(slot.held(10), Some(held(3)));
-        assert!(slot.claim(10).is_none(), "this process holds it");
-        let (claim, was) = slot.claim_held(10).unwrap();
+        assert!(slot.claim(10, 1).is_none(), "this process holds it");
+        let (claim, was) = slot.claim_held(10, 1).unwrap();
         assert_eq!(was, held(3));
-        assert!(slot.claim_held(10).is_none(), "another thread was first");
+        assert!(slot.claim_held(10, 2).is_none(), "another thread was first");
         claim.end(10);
-        assert!(slot.claim(10).is_some());
+        let abandoned = slot.claim(10, 1).unwrap();
+        let claim = slot.claim(10, 1).expect("a handler jumped out of this thread's call");
+        assert!(claim.is_valid() && !abandoned.is_valid());
     }
 
     #[test]
     fn a_forked_child_starts_with_nothing() {
         let slot = Slot::new();
         slot.set_user(10, Cycle::Redirected);
-        slot.claim(10).unwrap().hold(10, &held(3));
-        assert!(slot.held(11).is_none() && slot.claim_held(11).is_none());
+        slot.claim(10, 1).unwrap().hold(10, &held(3));
+        assert!(slot.held(11).is_none() && slot.claim_held(11, 2).is_none());
         assert_eq!((slot.user(10), slot.user(11)), (Some(Cycle::Redirected), None));
-        let claim = slot.claim(11).expect("the parent's hold does not bar the child");
-        assert!(slot.claim(11).is_none());
+        let claim = slot.claim(11, 2).expect("the parent's hold does not bar the child");
         claim.free(11);
     }
 }

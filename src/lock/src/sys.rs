@@ -31,6 +31,8 @@ errnos!(
     ACCESS = EACCES,
     EXIST = EEXIST,
     BUSY = EBUSY,
+    FAULT = EFAULT,
+    FBIG = EFBIG,
     INVAL = EINVAL,
     ROFS = EROFS,
     NOSYS = ENOSYS,
@@ -152,9 +154,14 @@ impl Drop for Descriptor {
 
 /// openat(2) from the working directory; `O_CLOEXEC` and `O_NOCTTY` are added.
 pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Descriptor> {
+    open_at(AT_FDCWD, path, flags, mode)
+}
+
+/// openat(2); `O_CLOEXEC` and `O_NOCTTY` are added.
+pub fn open_at(at: c_int, path: &CStr, flags: c_int, mode: u32) -> Result<Descriptor> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
     // SAFETY: a C string.
-    unsafe { call!(SYS_openat, AT_FDCWD, path, flags, mode) }.map(|number| Descriptor(number as c_int))
+    unsafe { call!(SYS_openat, at, path, flags, mode) }.map(|number| Descriptor(number as c_int))
 }
 
 /// mkdirat(2) from the working directory.
@@ -198,24 +205,32 @@ fn timespec(time: Time) -> timespec {
     timespec { tv_sec: time.sec, tv_nsec: time.nsec.into() }
 }
 
-/// utimensat(2) of an open file.
-pub fn set_times(file: &Descriptor, accessed: Time, modified: Time) -> Result<()> {
+/// utimensat(2) of a path, a symbolic link not followed, or without a path of the open file `at`.
+pub fn set_times(at: c_int, path: Option<&CStr>, accessed: Time, modified: Time) -> Result<()> {
     let times = [timespec(accessed), timespec(modified)];
-    // SAFETY: NULL is no path; two times.
-    unsafe { call!(SYS_utimensat, file.0, 0usize, times.as_ptr(), 0usize) }.map(drop)
+    let (path, flags) = path.map_or((0, 0), |path| (path.as_ptr().addr(), libc::AT_SYMLINK_NOFOLLOW));
+    // SAFETY: a C string or NULL, and two times.
+    unsafe { call!(SYS_utimensat, at, path, times.as_ptr(), flags) }.map(drop)
 }
 
-/// fchownat(2) from the working directory, without following a symbolic link. An owner of `u32::MAX` is left
-/// as it is.
-pub fn chown(path: &CStr, owner: u32, group: u32) -> Result<()> {
-    // SAFETY: a C string.
-    unsafe { call!(SYS_fchownat, AT_FDCWD, path, owner, group, libc::AT_SYMLINK_NOFOLLOW) }.map(drop)
+/// fchown(2). An owner of `u32::MAX` is left as it is.
+pub fn change_owner(file: &Descriptor, owner: u32, group: u32) -> Result<()> {
+    // SAFETY: takes no address.
+    unsafe { call!(SYS_fchown, file.0, owner, group) }.map(drop)
 }
 
-/// fchmodat(2) from the working directory.
-pub fn chmod(path: &CStr, mode: u32) -> Result<()> {
-    // SAFETY: a C string.
-    unsafe { call!(SYS_fchmodat, AT_FDCWD, path, mode) }.map(drop)
+/// fchmod(2).
+pub fn change_mode(file: &Descriptor, mode: u32) -> Result<()> {
+    // SAFETY: takes no address.
+    unsafe { call!(SYS_fchmod, file.0, mode) }.map(drop)
+}
+
+/// prlimit(2): whether the limit on the size of files allows for one of this length.
+pub fn may_write(length: usize) -> bool {
+    let mut limit = libc::rlimit64 { rlim_cur: libc::RLIM64_INFINITY, rlim_max: libc::RLIM64_INFINITY };
+    // SAFETY: no new limit, and room for the present one.
+    let _ = unsafe { call!(SYS_prlimit64, 0usize, libc::RLIMIT_FSIZE, 0usize, &raw mut limit) };
+    limit.rlim_cur >= length as u64
 }
 
 /// faccessat(2) from the working directory, for the real user.
@@ -301,14 +316,42 @@ pub fn clock(id: c_int) -> Time {
     Time { sec: now.tv_sec, nsec: now.tv_nsec as u32 }
 }
 
-/// nanosleep(2); returns early on a signal.
-pub fn sleep(milliseconds: u64) {
-    let time = timespec {
+/// A signal mask as the kernel has it.
+#[derive(Clone, Copy, Debug)]
+pub struct SignalMask(u64);
+
+/// rt_sigprocmask(2): blocks every signal; the mask before.
+pub fn block_signals() -> Result<SignalMask> {
+    let (all, mut before) = (u64::MAX, 0u64);
+    // SAFETY: two masks of the size given.
+    unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8usize) }?;
+    Ok(SignalMask(before))
+}
+
+/// rt_sigprocmask(2): restores a mask.
+pub fn set_signals(mask: SignalMask) {
+    // SAFETY: a mask of the size given.
+    let _ = unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask.0, 0usize, 8usize) };
+}
+
+/// Whether memory can be read, asked of the kernel: rt_sigprocmask(2) copies a mask from the address before it
+/// refuses to do anything with it.
+pub fn readable(address: usize) -> bool {
+    const NO_SUCH_CHANGE: c_int = -1;
+    // SAFETY: the kernel checks the address; the mask is not changed.
+    let refused = unsafe { call!(SYS_rt_sigprocmask, NO_SUCH_CHANGE, address, 0usize, 8usize) };
+    refused != Err(Errno::FAULT)
+}
+
+/// ppoll(2) of nothing: sleeps, with this signal mask if one is given; returns early on a signal.
+pub fn sleep(milliseconds: u64, signals: Option<SignalMask>) {
+    let mut time = timespec {
         tv_sec: (milliseconds / 1000).cast_signed(),
         tv_nsec: (milliseconds % 1000 * 1_000_000).cast_signed(),
     };
-    // SAFETY: a time, and no room for the rest of it.
-    let _ = unsafe { call!(SYS_nanosleep, &raw const time, 0usize) };
+    let mask = signals.as_ref().map_or(0, |mask| (&raw const mask.0).addr());
+    // SAFETY: no descriptors, a time, and a mask of the size given or none.
+    let _ = unsafe { call!(SYS_ppoll, 0usize, 0usize, &raw mut time, mask, 8usize) };
 }
 
 /// The host name, by uname(2), padded with zeros and cut to `N` bytes.

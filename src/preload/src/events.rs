@@ -50,7 +50,9 @@ pub fn record(event: Event) {
     text.bytes(b",\"took_ms\":").number(event.took).bytes(b"}\n");
     let Some(line) = text.finish() else { return };
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NONBLOCK;
-    if let Ok(file) = sys::open(path, flags, 0o600) {
+    if sys::may_write(line.len())
+        && let Ok(file) = sys::open(path, flags, 0o600)
+    {
         let _ = sys::write(&file, line);
     }
 }

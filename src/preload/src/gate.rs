@@ -5,6 +5,8 @@
 
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
+use lockspan_lock::sys;
+
 use crate::operations::{self, When};
 use crate::shell::{self, Found};
 
@@ -171,8 +173,12 @@ const SUBMISSION_THREAD: c_uint = 1 << 1;
 #[cold]
 #[inline(never)]
 unsafe fn refuse_ring(arguments: &Arguments) -> bool {
-    // SAFETY: the caller passes the parameters, or a bad address as it would to the kernel.
-    let parameters = unsafe { arguments[1].cast::<RingParameters>().as_ref() };
-    parameters.is_some_and(|parameters| parameters.flags & SUBMISSION_THREAD != 0)
-        && operations::refuses_submission_thread()
+    let parameters = arguments[1].cast::<RingParameters>();
+    // What cannot be read is left to the kernel.
+    if !sys::readable(parameters.addr()) || !sys::readable(parameters.addr().wrapping_add(4)) {
+        return false;
+    }
+    // SAFETY: the caller passes the parameters, and they can be read.
+    let flags = unsafe { (&raw const (*parameters).flags).read_unaligned() };
+    operations::refuses_ring(flags & SUBMISSION_THREAD != 0)
 }

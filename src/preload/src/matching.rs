@@ -18,24 +18,15 @@ use lockspan_lock::sys;
 
 use crate::environment::variable;
 
-/// A path that is a lock's.
-pub struct Target {
-    /// The kernel for this lock of this config directory.
-    pub kernel: Linux,
-    /// Index into [`LOCKS`].
-    pub lock: usize,
-    /// Which of the lock's paths it is.
-    pub asked: Asked,
-}
-
 /// The index of the lock that has a sibling.
 fn sibling_lock() -> Option<usize> {
     LOCKS.iter().position(|names| names.lock == REFRESH_LOCK)
 }
 
-/// Tells which lock a path is, if any.
+/// Tells which lock a path is, if any, by its index and by how it was asked for; `kernel` serves it from then
+/// on.
 #[inline(never)]
-pub unsafe fn target(at: c_int, path: *const c_char) -> Option<Target> {
+pub unsafe fn target(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<(usize, Asked)> {
     // SAFETY: the caller passed a path, and its length was taken before.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     let (parent, last) = split_last(path)?;
@@ -43,32 +34,40 @@ pub unsafe fn target(at: c_int, path: *const c_char) -> Option<Target> {
         Some(lock) => (lock, Asked::Lock),
         None => (last.strip_suffix(SIBLING_SUFFIX).and(sibling_lock())?, Asked::Sibling),
     };
-    with_directory(|directory| {
-        let container = match asked {
-            Asked::Lock => directory,
-            Asked::Sibling => {
-                let (container, name) = split_last(directory)?;
-                if last.strip_suffix(SIBLING_SUFFIX) != Some(name) {
-                    return None;
-                }
-                container
+    let buffer = kernel.path_buffer();
+    let mut length = config_directory_path(buffer)?;
+    let directory = buffer.get(..length)?;
+    let container = match asked {
+        Asked::Lock => directory,
+        Asked::Sibling => {
+            let (container, name) = split_last(directory)?;
+            if last.strip_suffix(SIBLING_SUFFIX) != Some(name) {
+                return None;
             }
-        };
-        if !same_text(parent, container) && !same_directory(at, parent, container)? {
+            container
+        }
+    };
+    if !same_text(parent, container) {
+        let container = container.len();
+        if !same_directory(at, parent, buffer, container)? {
             return None;
         }
-        Some(Target { kernel: Linux::new(directory, LOCKS.get(lock)?)?, lock, asked })
-    })
+        length = config_directory_path(buffer)?;
+    }
+    kernel.serve(length, LOCKS.get(lock)?)?;
+    Some((lock, asked))
 }
 
-/// The kernel for a lock of this process's config directory.
-pub fn kernel(lock: usize) -> Option<Linux> {
-    with_directory(|directory| Linux::new(directory, LOCKS.get(lock)?))
+/// Makes `kernel` serve a lock of this process's config directory.
+pub fn serve(kernel: &mut Linux, lock: usize) -> Option<()> {
+    let length = config_directory_path(kernel.path_buffer())?;
+    kernel.serve(length, LOCKS.get(lock)?)
 }
 
 /// Whether this process has a config directory at all.
+#[inline(never)]
 pub fn has_directory() -> bool {
-    with_directory(|_| Some(())).is_some()
+    config_directory_path(&mut [0; PATH_MAX]).is_some()
 }
 
 /// Whether two absolute paths of directories are the same but for slashes at the end.
@@ -77,16 +76,14 @@ fn same_text(one: &[u8], other: &[u8]) -> bool {
     one.first() == Some(&b'/') && one.get(..trim(one)) == other.get(..trim(other))
 }
 
-/// Whether the directory that `parent` leads to from `at` is `container`.
-#[inline(never)]
-fn same_directory(at: c_int, parent: &[u8], container: &[u8]) -> Option<bool> {
-    let mut buffer = [0; PATH_MAX];
-    let asked = {
-        let parent = terminated(&mut buffer, &[parent])?;
-        directory_identity(at, parent).ok()?
-    };
-    let container = terminated(&mut buffer, &[container])?;
-    Some(asked == directory_identity(libc::AT_FDCWD, container).ok()?)
+/// Whether the directory that `parent` leads to from `at` is the one whose path is the first `length` bytes of
+/// the buffer, which is used up: there is no room for another on a small stack.
+fn same_directory(at: c_int, parent: &[u8], buffer: &mut [u8; PATH_MAX], length: usize) -> Option<bool> {
+    *buffer.get_mut(length)? = 0;
+    let container = CStr::from_bytes_until_nul(buffer).ok()?;
+    let container = directory_identity(libc::AT_FDCWD, container).ok()?;
+    let asked = directory_identity(at, terminated(buffer, &[parent])?).ok()?;
+    Some(asked == container)
 }
 
 /// The parts as one C string, or `None` if they do not fit.
@@ -148,8 +145,8 @@ impl Cache {
     }
 }
 
-/// Calls `then` with the real path of the config directory, if there is one.
-fn with_directory<R>(then: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
+/// Puts the real path of the config directory into the buffer, if there is one; its length.
+fn config_directory_path(buffer: &mut [u8; PATH_MAX]) -> Option<usize> {
     let value = |name| variable(name).map(CStr::to_bytes);
     let given = config_directory(
         value(c"CLAUDE_SECURESTORAGE_CONFIG_DIR"),
@@ -161,18 +158,16 @@ fn with_directory<R>(then: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
         ConfigDirectory::BelowHome(home) => (home, CONFIG_BELOW_HOME),
     };
     let key = hash(hash(FNV_START, base), below);
-    match CACHE.get(key) {
-        Some(directory) => then(directory),
-        None => {
-            let mut buffer = [0; PATH_MAX];
-            let directory = resolve(&mut buffer, base, below)?;
-            // What a relative path leads to may change with the working directory.
-            if base.first() == Some(&b'/') {
-                CACHE.put(key, directory);
-            }
-            then(directory)
-        }
+    if let Some(directory) = CACHE.get(key) {
+        buffer.get_mut(..directory.len())?.iter_mut().zip(directory).for_each(|(to, from)| *to = *from);
+        return Some(directory.len());
     }
+    let length = resolve(buffer, base, below)?;
+    // What a relative path leads to may change with the working directory.
+    if base.first() == Some(&b'/') {
+        CACHE.put(key, buffer.get(..length)?);
+    }
+    Some(length)
 }
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
@@ -183,27 +178,24 @@ fn hash(start: u64, bytes: &[u8]) -> u64 {
     step(bytes.iter().fold(start, |hash, &byte| step(hash, byte)), b'/')
 }
 
-/// The real path of `base/below`, as the kernel names the directory once it is open.
+/// Puts the real path of `base/below` into the buffer, as the kernel names the directory once it is open; its
+/// length.
 #[inline(never)]
-fn resolve<'a>(buffer: &'a mut [u8; PATH_MAX], base: &[u8], below: &[u8]) -> Option<&'a [u8]> {
+fn resolve(buffer: &mut [u8; PATH_MAX], base: &[u8], below: &[u8]) -> Option<usize> {
     let given = match below {
         b"" => terminated(buffer, &[base]),
         below => terminated(buffer, &[base, b"/", below]),
     }?;
     let directory = sys::open(given, libc::O_PATH | libc::O_DIRECTORY, 0).ok()?;
-    let length = {
-        let mut link = [0; 32];
-        let mut text = Text::new(&mut link);
-        text.bytes(b"/proc/self/fd/").number(u64::from(directory.number().unsigned_abs())).bytes(b"\0");
-        let link = CStr::from_bytes_with_nul(text.finish()?).ok()?;
-        // One byte is kept for the NUL.
-        sys::readlink(link, buffer.get_mut(..PATH_MAX - 1)?).ok()?
-    };
+    let mut link = [0; 32];
+    let mut text = Text::new(&mut link);
+    text.bytes(b"/proc/self/fd/").number(u64::from(directory.number().unsigned_abs())).bytes(b"\0");
+    let link = CStr::from_bytes_with_nul(text.finish()?).ok()?;
+    // One byte is kept for the NUL.
+    let length = sys::readlink(link, buffer.get_mut(..PATH_MAX - 1)?).ok()?;
     *buffer.get_mut(length)? = 0;
     // A directory out of reach or removed has a name here that leads elsewhere or nowhere.
     let named = CStr::from_bytes_with_nul(buffer.get(..=length)?).ok()?;
-    if directory_identity(libc::AT_FDCWD, named).ok()? != directory_identity(directory.number(), c"").ok()? {
-        return None;
-    }
-    buffer.get(..length)
+    let found = directory_identity(libc::AT_FDCWD, named).ok()?;
+    (found == directory_identity(directory.number(), c"").ok()?).then_some(length)
 }

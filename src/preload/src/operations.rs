@@ -10,13 +10,14 @@ use lockspan_core::names::LOCKS;
 use lockspan_core::settings::Mode;
 use lockspan_core::{Cycle, Time};
 use lockspan_lock::kernel::{Errno, Kernel, Times};
-use lockspan_lock::protocol::{self, Blocked, Make, Patience, Removed, Taken};
+use lockspan_lock::linux::Linux;
+use lockspan_lock::protocol::{self, Asked, Blocked, Make, Patience, Removed, Taken};
 use lockspan_lock::slot::Slot;
 use lockspan_lock::sys;
 
 use crate::environment;
 use crate::events::{self, Event};
-use crate::matching::{self, Target, target};
+use crate::matching::{self, target};
 
 /// What this process holds, by index into [`LOCKS`].
 static SLOTS: [Slot; LOCKS.len()] = [const { Slot::new() }; LOCKS.len()];
@@ -24,9 +25,9 @@ static SLOTS: [Slot; LOCKS.len()] = [const { Slot::new() }; LOCKS.len()];
 /// On the main thread, where clients run their event loop: less than a person notices.
 const ON_MAIN_THREAD: Patience = Patience { total: 40, step: 2, absent: 200 };
 
-/// On any other thread. Clients try six times in a round and give up after it: six times this, and their own
-/// pauses, outlast a holder of 45 s.
-const ON_OTHER_THREADS: Patience = Patience { total: 7_000, step: 5, absent: 200 };
+/// On any other thread. A process that exits joins its threads first, so that this is also how long a waiter's
+/// end may take.
+const ON_OTHER_THREADS: Patience = Patience { total: 2_000, step: 5, absent: 200 };
 
 type Answer = Option<Result<(), Errno>>;
 
@@ -36,44 +37,65 @@ fn in_use() -> bool {
     SLOTS.iter().any(Slot::was_used)
 }
 
-fn record(target: &Target, event: &'static str, detail: &'static str, errno: i32, took: u64) {
-    let lock = LOCKS.get(target.lock).map_or("", |names| names.title);
+fn record(lock: usize, event: &'static str, detail: &'static str, errno: i32, took: u64) {
+    let lock = LOCKS.get(lock).map_or("", |names| names.title);
     events::record(Event { lock, event, detail, errno, took });
 }
 
-/// The lock that a path is, with its slot, unless the library is to leave it alone.
-unsafe fn served(at: c_int, path: *const c_char, would: &'static str) -> Option<(Target, &'static Slot)> {
+/// A lock that a call is about.
+#[derive(Clone, Copy)]
+struct Target {
+    /// Index into [`LOCKS`].
+    lock: usize,
+    asked: Asked,
+    slot: &'static Slot,
+}
+
+/// The lock that a path is, unless the library is to leave it alone; `kernel` serves it from then on.
+unsafe fn served(at: c_int, path: *const c_char, would: &'static str, kernel: &mut Linux) -> Option<Target> {
     let mode = environment::mode();
     if mode == Mode::Off {
         return None;
     }
     // SAFETY: the caller's path.
-    let target = unsafe { target(at, path) }?;
+    let (lock, asked) = unsafe { target(at, path, kernel) }?;
     if mode == Mode::Observe {
-        record(&target, "observed", would, 0, 0);
+        record(lock, "observed", would, 0, 0);
         return None;
     }
-    let slot = SLOTS.get(target.lock)?;
-    Some((target, slot))
+    let slot = SLOTS.get(lock)?;
+    Some(Target { lock, asked, slot })
+}
+
+/// Takes a step of the protocol, during which no signal handler runs.
+fn undisturbed<R>(kernel: &mut Linux, step: impl FnOnce(&mut Linux) -> R) -> R {
+    kernel.block_signals();
+    let result = step(kernel);
+    kernel.unblock_signals();
+    result
 }
 
 /// mkdir.
 #[cold]
 #[inline(never)]
 pub unsafe fn make(at: c_int, path: *const c_char, mode: mode_t) -> Answer {
+    let mut kernel = Linux::new();
     // SAFETY: the caller's path.
-    let (mut target, slot) = unsafe { served(at, path, "mkdir") }?;
-    let kernel = &mut target.kernel;
+    let target = unsafe { served(at, path, "mkdir", &mut kernel) }?;
+    undisturbed(&mut kernel, |kernel| make_undisturbed(kernel, target, mode))
+}
+
+fn make_undisturbed(kernel: &mut Linux, Target { lock, asked, slot }: Target, mode: mode_t) -> Answer {
     let start = kernel.monotonic();
-    let cycle = match protocol::decide(kernel, slot, target.asked) {
+    let cycle = match protocol::decide(kernel, slot, asked) {
         Make::Nested => {
             let result = protocol::nested(kernel, slot, mode);
-            record(&target, "nested", "", errno_of(result), 0);
+            record(lock, "nested", "", errno_of(result), 0);
             return Some(result);
         }
         Make::Take(cycle) => cycle,
     };
-    let main_thread = sys::thread_id() == sys::process_id();
+    let main_thread = kernel.thread() == kernel.pid();
     let patience = if main_thread { ON_MAIN_THREAD } else { ON_OTHER_THREADS };
     let taken = protocol::take(kernel, slot, cycle, mode, patience);
     let took = kernel.monotonic().saturating_sub(start);
@@ -87,7 +109,7 @@ pub unsafe fn make(at: c_int, path: *const c_char, mode: mode_t) -> Answer {
         Err(Blocked::Refused(errno)) => ("blocked", "refused", Some(Err(errno))),
         Err(Blocked::NotHere) => ("bypassed", "config-directory-not-writable", None),
     };
-    record(&target, event, detail, answer.map_or(0, errno_of), took);
+    record(lock, event, detail, answer.map_or(0, errno_of), took);
     answer
 }
 
@@ -109,9 +131,10 @@ pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
     if flags != libc::AT_REMOVEDIR {
         return None;
     }
+    let mut kernel = Linux::new();
     // SAFETY: the caller's path.
-    let (mut target, slot) = unsafe { served(at, path, "rmdir") }?;
-    let (removed, result) = protocol::remove(&mut target.kernel, slot, target.asked)?;
+    let Target { lock, asked, slot } = unsafe { served(at, path, "rmdir", &mut kernel) }?;
+    let (removed, result) = undisturbed(&mut kernel, |kernel| protocol::remove(kernel, slot, asked))?;
     let event = match removed {
         Removed::Released => "released",
         Removed::WasRobbed => "robbed",
@@ -119,7 +142,7 @@ pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
         Removed::TooFresh => "stale-refused",
         Removed::ByOther => "removed-by-other",
     };
-    record(&target, event, "", errno_of(result), 0);
+    record(lock, event, "", errno_of(result), 0);
     Some(result)
 }
 
@@ -134,14 +157,24 @@ pub enum When {
 }
 
 impl When {
-    unsafe fn times(&self) -> Times {
-        let now = Time { sec: 0, nsec: libc::UTIME_NOW as u32 };
-        let pair = |times: Option<(Time, Time)>| {
-            let (accessed, modified) = times.unwrap_or((now, now));
-            Times { accessed, modified }
+    /// The times meant, or `None` if they cannot be read: then the original says so.
+    unsafe fn times(&self) -> Option<Times> {
+        let (address, length) = match *self {
+            When::Spec(times) => (times.addr(), size_of::<[timespec; 2]>()),
+            When::Val(times) => (times.addr(), size_of::<[timeval; 2]>()),
+            When::Buf(times) => (times.addr(), size_of::<utimbuf>()),
         };
-        // SAFETY: the caller passes NULL or what its function takes.
-        unsafe {
+        // Words of the first and the last page that they can lie in.
+        let last = address.saturating_add(length - size_of::<u64>());
+        if address != 0 && !(sys::readable(address) && sys::readable(last)) {
+            return None;
+        }
+        let pair = |times: Option<(Time, Time)>| match times {
+            Some((accessed, modified)) => Times { accessed, modified },
+            None => Times::NOW,
+        };
+        // SAFETY: the caller passes NULL or what its function takes, and it can be read.
+        Some(unsafe {
             match *self {
                 When::Spec(times) => {
                     pair(times.cast::<[timespec; 2]>().as_ref().map(|[accessed, modified]| {
@@ -163,7 +196,7 @@ impl When {
                     (time(times.actime), time(times.modtime))
                 })),
             }
-        }
+        })
     }
 }
 
@@ -174,11 +207,14 @@ pub unsafe fn touch(at: c_int, path: *const c_char, when: When) -> Answer {
     if !in_use() {
         return None;
     }
-    // SAFETY: the caller's path and times.
-    let ((mut target, slot), times) = unsafe { (served(at, path, "utimensat")?, when.times()) };
-    let result = protocol::heartbeat(&mut target.kernel, slot, target.asked, times)?;
+    let mut kernel = Linux::new();
+    // SAFETY: the caller's path.
+    let Target { lock, asked, slot } = unsafe { served(at, path, "utimensat", &mut kernel) }?;
+    // SAFETY: the caller's times.
+    let times = unsafe { when.times() }?;
+    let result = undisturbed(&mut kernel, |kernel| protocol::heartbeat(kernel, slot, asked, times))?;
     if result == Err(Errno::NOENT) {
-        record(&target, "heartbeat-refused", "robbed", errno_of(result), 0);
+        record(lock, "heartbeat-refused", "robbed", errno_of(result), 0);
     }
     Some(result)
 }
@@ -192,42 +228,44 @@ pub unsafe fn shown<R>(
     path: *const c_char,
     original: impl FnOnce(*const c_char, Option<Time>) -> R,
 ) -> R {
-    let mut room = None;
+    if !in_use() {
+        return original(path, None);
+    }
+    let mut kernel = Linux::new();
     // SAFETY: the caller's path.
-    let (path, mtime) = unsafe { look(at, path, &mut room) }.unwrap_or((path, None));
+    let (path, mtime) = unsafe { look(at, path, &mut kernel) }.unwrap_or((path, None));
     original(path, mtime)
 }
 
-/// The path to look at instead, which lies in `room`, and the modification time to show.
+/// The path to look at instead, which lies in `kernel`, and the modification time to show.
 #[inline(never)]
-unsafe fn look(
-    at: c_int,
-    path: *const c_char,
-    room: &mut Option<Target>,
-) -> Option<(*const c_char, Option<Time>)> {
-    if !in_use() {
-        return None;
-    }
+unsafe fn look(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<(*const c_char, Option<Time>)> {
     // SAFETY: the caller's path.
-    let (target, slot) = unsafe { served(at, path, "stat") }?;
-    let asked = target.asked;
-    let kernel = &mut room.insert(target).kernel;
-    let (place, mtime) = protocol::look(kernel, slot, asked)?;
+    let Target { asked, slot, .. } = unsafe { served(at, path, "stat", kernel) }?;
+    let (place, mtime) = undisturbed(kernel, |kernel| protocol::look(kernel, slot, asked))?;
     Some((kernel.path(place).as_ptr(), mtime))
 }
 
 /// Called when the process exits.
 pub fn leave() {
+    if in_use() {
+        leave_all();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn leave_all() {
+    let mut kernel = Linux::new();
     for (lock, slot) in SLOTS.iter().enumerate() {
-        if slot.was_used()
-            && let Some(mut kernel) = matching::kernel(lock)
-        {
-            protocol::leave(&mut kernel, slot);
+        if slot.was_used() && matching::serve(&mut kernel, lock).is_some() {
+            undisturbed(&mut kernel, |kernel| protocol::leave(kernel, slot));
         }
     }
 }
 
-/// Whether this process may not have an io_uring in which file operations would pass us by.
-pub fn refuses_submission_thread() -> bool {
-    environment::mode() == Mode::Redirect && matching::has_directory()
+/// Whether this process may not have an io_uring: in one with a submission thread Node's file operations pass
+/// us by, and in a process that uses a lock any might.
+pub fn refuses_ring(submission_thread: bool) -> bool {
+    environment::mode() == Mode::Redirect && (in_use() || submission_thread && matching::has_directory())
 }

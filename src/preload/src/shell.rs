@@ -6,10 +6,12 @@ use core::ffi::{c_char, c_int};
 
 use lockspan_core::Time;
 
-/// The smallest and one past the largest address that may hold a path. Pointers outside are left to the
-/// kernel, which answers EFAULT.
-const LOWEST: usize = 4096;
-const HIGHEST: usize = 0x7fff_ffff_f000;
+/// The addresses that may hold a path. Pointers outside are left to the kernel, which answers EFAULT.
+#[cfg(target_arch = "x86_64")]
+const PLAUSIBLE: core::ops::Range<usize> = 4096..0x7fff_ffff_f000;
+/// The top byte of an address may carry a tag.
+#[cfg(not(target_arch = "x86_64"))]
+const PLAUSIBLE: core::ops::Range<usize> = 4096..usize::MAX - 4096;
 
 /// Whether a path can be that of a lock: all of them end in `lock`, and a slash may follow. No system call,
 /// no allocation.
@@ -17,7 +19,7 @@ const HIGHEST: usize = 0x7fff_ffff_f000;
 /// A path at an address that is neither plainly wrong nor readable faults here instead of in the kernel.
 #[inline(always)]
 pub unsafe fn may_be_lock(path: *const c_char) -> bool {
-    if !(LOWEST..HIGHEST).contains(&path.addr()) {
+    if !PLAUSIBLE.contains(&path.addr()) {
         return false;
     }
     // SAFETY: the caller hands a path to a function that takes a C string.

@@ -6,9 +6,9 @@
 
 use std::panic::resume_unwind;
 
-use lockspan_core::record::RECORD_LENGTH;
+use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
-use lockspan_lock::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Stat, Times};
+use lockspan_lock::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Signals, Stat, Times};
 use lockspan_lock::protocol::{self, Asked, Make, Patience};
 use lockspan_lock::slot::Slot;
 
@@ -51,6 +51,8 @@ pub struct Process<'a> {
     pub history: &'a mut Vec<Answer>,
     pub number: usize,
     pub home: u8,
+    /// The call that was made last, for a trace.
+    pub call: String,
     replayed: usize,
     may_step: bool,
     slept: u64,
@@ -58,11 +60,11 @@ pub struct Process<'a> {
 
 impl<'a> Process<'a> {
     pub fn new(world: &'a mut World, history: &'a mut Vec<Answer>, number: usize, home: u8) -> Self {
-        Process { world, history, number, home, replayed: 0, may_step: true, slept: 0 }
+        Process { world, history, number, home, call: String::new(), replayed: 0, may_step: true, slept: 0 }
     }
 
     /// A call that others can see or that sees others: the point at which a process is stopped.
-    fn step(&mut self, make: impl FnOnce(&mut World) -> Answer) -> Answer {
+    fn step(&mut self, call: &str, make: impl FnOnce(&mut World) -> Answer) -> Answer {
         if let Some(answer) = self.history.get(self.replayed) {
             self.replayed += 1;
             return answer.clone();
@@ -71,7 +73,9 @@ impl<'a> Process<'a> {
             resume_unwind(Box::new(Stopped));
         }
         self.may_step = false;
-        self.record(make)
+        let answer = self.record(make);
+        self.call = format!("{call}: {answer:?}");
+        answer
     }
 
     /// A look at the clock: recorded, but no point to stop at.
@@ -91,15 +95,15 @@ impl<'a> Process<'a> {
         answer
     }
 
-    fn done(&mut self, make: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
-        match self.step(|world| Answer::Done(make(world))) {
+    fn done(&mut self, call: &str, make: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
+        match self.step(call, |world| Answer::Done(make(world))) {
             Answer::Done(result) => result,
             other => unreachable!("{other:?}"),
         }
     }
 
-    fn yes(&mut self, make: impl FnOnce(&mut World) -> bool) -> bool {
-        match self.step(|world| Answer::Yes(make(world))) {
+    fn yes(&mut self, call: &str, make: impl FnOnce(&mut World) -> bool) -> bool {
+        match self.step(call, |world| Answer::Yes(make(world))) {
             Answer::Yes(yes) => yes,
             other => unreachable!("{other:?}"),
         }
@@ -111,8 +115,17 @@ impl Kernel for Process<'_> {
         self.number as u32 + 100
     }
 
+    fn thread(&mut self) -> u32 {
+        self.pid()
+    }
+
     fn owner(&mut self) -> Owner {
-        World::owner()
+        World::owner(self.number)
+    }
+
+    /// The clients of a scenario are in pid namespaces of their own.
+    fn is_alive(&mut self, _: u32) -> bool {
+        unreachable!("no record names a process that can be seen")
     }
 
     fn wall(&mut self) -> Time {
@@ -129,10 +142,10 @@ impl Kernel for Process<'_> {
         }
     }
 
-    fn sleep(&mut self, milliseconds: u64) {
+    fn sleep(&mut self, milliseconds: u64, _: Signals) {
         self.slept += milliseconds;
         let number = self.number;
-        let slept = self.done(|world| {
+        let slept = self.done("sleep", |world| {
             world.sleeper = Some(number);
             Ok(())
         });
@@ -141,17 +154,17 @@ impl Kernel for Process<'_> {
 
     fn mkdir(&mut self, place: Place, _mode: u32) -> Result<()> {
         let (number, home) = (self.number, self.home);
-        self.done(|world| world.mkdir(number, home, place))
+        self.done(&format!("mkdir {place:?}"), |world| world.mkdir(number, home, place))
     }
 
     fn rmdir(&mut self, place: Place) -> Result<()> {
         let (number, home) = (self.number, self.home);
-        self.done(|world| world.rmdir(number, home, place))
+        self.done(&format!("rmdir {place:?}"), |world| world.rmdir(number, home, place))
     }
 
     fn stat(&mut self, place: Place) -> Result<Stat> {
         let home = self.home;
-        match self.step(|world| Answer::Stat(world.stat(home, place))) {
+        match self.step(&format!("stat {place:?}"), |world| Answer::Stat(world.stat(home, place))) {
             Answer::Stat(result) => result,
             other => unreachable!("{other:?}"),
         }
@@ -159,38 +172,36 @@ impl Kernel for Process<'_> {
 
     fn touch(&mut self, place: Place, identity: Identity, times: Times) -> Result<()> {
         let (number, home) = (self.number, self.home);
-        self.done(|world| world.touch(number, home, place, identity, times))
+        self.done(&format!("touch {place:?}"), |world| world.touch(number, home, place, identity, times))
     }
 
     fn give_to_owner(&mut self, _: Place) {}
 
     fn unlink(&mut self, place: Place) -> Result<()> {
-        self.done(|world| world.unlink(place))
+        self.done(&format!("unlink {place:?}"), |world| world.unlink(place))
     }
 
     fn writable(&mut self, _: Place) -> bool {
         true
     }
 
-    fn read_record(&mut self, place: Place) -> Option<[u8; RECORD_LENGTH]> {
-        match self
-            .step(|world| Answer::Record(world.read_record(place).map(|record| Box::from(record.as_slice()))))
-        {
-            Answer::Record(record) => record.map(|record| (*record).try_into().expect("its length")),
+    fn read_record(&mut self, place: Place) -> Option<Record> {
+        match self.step("read record", |world| Answer::Record(world.read_record(place))) {
+            Answer::Record(record) => record.and_then(|record| Record::parse(&record)),
             other => unreachable!("{other:?}"),
         }
     }
 
-    fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) -> Result<()> {
-        self.done(|world| {
-            world.write_record(place, record);
+    fn write_record(&mut self, place: Place, record: &Record) -> Result<()> {
+        self.done("write record", |world| {
+            world.write_record(place, &record.encode());
             Ok(())
         })
     }
 
     fn guard_open(&mut self) -> Result<OpenGuard> {
         let number = self.number;
-        match self.step(|world| Answer::Open(world.open_file(number, Place::Guard))) {
+        match self.step("open guard", |world| Answer::Open(world.open_file(number, Place::Guard))) {
             Answer::Open(open) => Ok(open),
             other => unreachable!("{other:?}"),
         }
@@ -198,19 +209,19 @@ impl Kernel for Process<'_> {
 
     fn guard_lock(&mut self, guard: OpenGuard) -> Result<Option<u64>> {
         let number = self.number;
-        match self.step(|world| Answer::Locked(world.flock(number, guard.handle))) {
+        match self.step("lock guard", |world| Answer::Locked(world.flock(number, guard.handle))) {
             Answer::Locked(locked) => Ok(locked),
             other => unreachable!("{other:?}"),
         }
     }
 
     fn guard_refused(&mut self) -> bool {
-        self.yes(|world| world.refused(Place::Guard))
+        self.yes("is the guard refused", |world| world.refused(Place::Guard))
     }
 
     fn guard_drop(&mut self, guard: u64) {
         let number = self.number;
-        let dropped = self.done(|world| {
+        let dropped = self.done("unlock", |world| {
             world.unlock(number, guard);
             Ok(())
         });
@@ -225,7 +236,7 @@ impl Kernel for Process<'_> {
             self.world.sleeper = Some(number);
             resume_unwind(Box::new(Stopped));
         }
-        match self.step(|world| {
+        match self.step("lock removals", |world| {
             let file = world.open_file(number, Place::Removal);
             Answer::Locked(world.flock(number, file.handle))
         }) {
@@ -262,7 +273,7 @@ pub fn run(client: Client, process: &mut Process<'_>, patience: Patience) -> Out
 
 fn enter(process: &mut Process<'_>) {
     let number = process.number;
-    let entered = process.done(|world| {
+    let entered = process.done("enter", |world| {
         world.enter(number);
         Ok(())
     });
@@ -271,7 +282,7 @@ fn enter(process: &mut Process<'_>) {
 
 fn leave(process: &mut Process<'_>) {
     let number = process.number;
-    let left = process.done(|world| {
+    let left = process.done("leave", |world| {
         world.leave(number);
         Ok(())
     });
@@ -330,13 +341,14 @@ fn with_library(process: &mut Process<'_>, asked: Asked, leaves: bool, patience:
 /// upstream clients that remove at the same time can rob each other, and no library in a third one can help.
 fn make(process: &mut Process<'_>, place: Place) -> bool {
     let (number, home) = (process.number, process.home);
-    let made = process.done(|world| match world.mkdir(number, home, place) {
-        Err(Errno::EXIST) if !stale::beats(world.stat(home, place)?.mtime, world.now()) => {
-            world.rmdir(number, home, place)?;
-            world.mkdir(number, home, place)
-        }
-        other => other,
-    });
+    let made =
+        process.done(&format!("upstream mkdir {place:?}"), |world| match world.mkdir(number, home, place) {
+            Err(Errno::EXIST) if !stale::beats(world.stat(home, place)?.mtime, world.now()) => {
+                world.rmdir(number, home, place)?;
+                world.mkdir(number, home, place)
+            }
+            other => other,
+        });
     made.is_ok()
 }
 
@@ -358,6 +370,7 @@ fn give_back(process: &mut Process<'_>, places: &[Place]) {
     let (number, home) = (process.number, process.home);
     for place in places.iter().rev() {
         // ENOENT, which upstream ignores, is the only failure.
-        let _ = process.done(|world| world.rmdir_blindly(number, home, *place));
+        let _ = process
+            .done(&format!("upstream rmdir {place:?}"), |world| world.rmdir_blindly(number, home, *place));
     }
 }

@@ -55,17 +55,16 @@ struct State {
     pauses: u8,
 }
 
-/// Lets one process make one call.
-fn advance(state: &State, number: usize, scenario: &Scenario) -> State {
+/// Lets one process make one call; also says which.
+fn advance(state: &State, number: usize, scenario: &Scenario) -> (State, String) {
     let mut next = state.clone();
     next.world.sleeper = None;
     next.world.timely = false;
     let (client, home) = scenario.clients[number];
     let Life::Running(history) = &mut next.lives[number] else { unreachable!("only running ones advance") };
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        let mut process = Process::new(&mut next.world, history, number, home);
-        actors::run(client, &mut process, scenario.patience)
-    }));
+    let mut process = Process::new(&mut next.world, history, number, home);
+    let ended = catch_unwind(AssertUnwindSafe(|| actors::run(client, &mut process, scenario.patience)));
+    let call = format!("{number}: {}", process.call);
     match ended {
         Ok(outcome) => {
             next.world.end(number);
@@ -74,7 +73,45 @@ fn advance(state: &State, number: usize, scenario: &Scenario) -> State {
         Err(stopped) if stopped.is::<Stopped>() => {}
         Err(failure) => resume_unwind(failure),
     }
-    next
+    (next, call)
+}
+
+/// The same steps again, each with its call and the answer.
+fn replay(start: State, trace: &[Step], scenario: &Scenario) -> String {
+    let mut state = start;
+    let mut text = String::new();
+    for step in trace {
+        let (next, line) = match *step {
+            Step::Call(number) => advance(&state, number, scenario),
+            Step::Kill(number) => (kill(&state, number), format!("kill {number}")),
+            Step::Pause => (pause(&state), "pause".into()),
+        };
+        state = next;
+        text += &format!("  {line}\n");
+    }
+    text
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Call(usize),
+    Kill(usize),
+    Pause,
+}
+
+fn kill(state: &State, number: usize) -> State {
+    let mut killed = state.clone();
+    killed.world.end(number);
+    killed.lives[number] = Life::Killed;
+    killed.kills -= 1;
+    killed
+}
+
+fn pause(state: &State) -> State {
+    let mut later = state.clone();
+    later.world.pass(11_000);
+    later.pauses -= 1;
+    later
 }
 
 /// Runs one more client alone, from this state on, to its end.
@@ -137,10 +174,12 @@ fn explore(scenario: &Scenario) -> usize {
     let hashers = [std::hash::RandomState::new(), std::hash::RandomState::new()];
     let key = |state: &State| hashers.each_ref().map(|hasher| hasher.hash_one(state));
     let mut seen = HashSet::from([key(&start)]);
-    let mut open = vec![(start, Vec::new())];
+    let mut open = vec![(start.clone(), Vec::new())];
     let mut held = HashSet::new();
     while let Some((state, trace)) = open.pop() {
-        let fail = |why: &str| -> ! { panic!("{}: {why}\nafter {trace:?}", scenario.name) };
+        let fail = |why: &str| -> ! {
+            panic!("{}: {why}\nafter\n{}", scenario.name, replay(start.clone(), &trace, scenario))
+        };
         if let Some(broken) = &state.world.broken {
             fail(broken);
         }
@@ -151,13 +190,9 @@ fn explore(scenario: &Scenario) -> usize {
                 // Whoever sleeps lets another one go first.
                 Life::Running(_) if state.world.sleeper == Some(number) && running > 1 => {}
                 Life::Running(_) => {
-                    next.push((advance(&state, number, scenario), format!("{number}")));
+                    next.push((advance(&state, number, scenario).0, Step::Call(number)));
                     if state.kills > 0 {
-                        let mut killed = state.clone();
-                        killed.world.end(number);
-                        killed.lives[number] = Life::Killed;
-                        killed.kills -= 1;
-                        next.push((killed, format!("kill {number}")));
+                        next.push((kill(&state, number), Step::Kill(number)));
                     }
                 }
                 Life::Ended(Outcome::Held) => drop(held.insert(number)),
@@ -175,10 +210,7 @@ fn explore(scenario: &Scenario) -> usize {
         // identity. Those with the library wait for it.
         let removing = state.world.refused(Place::Removal);
         if state.pauses > 0 && state.world.timely && state.world.has_lock_directories() && !removing {
-            let mut later = state.clone();
-            later.world.pass(11_000);
-            later.pauses -= 1;
-            next.push((later, "pause".into()));
+            next.push((pause(&state), Step::Pause));
         }
         for (state, step) in next {
             if seen.insert(key(&state)) {

@@ -193,8 +193,8 @@ impl World {
         }
     }
 
-    pub fn read_record(&self, place: Place) -> Option<[u8; RECORD_LENGTH]> {
-        self.records.get(&place).and_then(|record| record[..].try_into().ok())
+    pub fn read_record(&self, place: Place) -> Option<Box<[u8]>> {
+        self.records.get(&place).cloned()
     }
 
     pub fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) {
@@ -255,7 +255,7 @@ impl World {
         self.nodes.keys().any(|path| matches!(path.place, Place::Lock | Place::Sibling))
     }
 
-    pub fn owner() -> Owner {
-        Owner { boot: Some([b'b'; BOOT_ID_LENGTH]), pid_namespace: 1, host: [0; HOST_LENGTH] }
+    pub fn owner(actor: usize) -> Owner {
+        Owner { boot: Some([b'b'; BOOT_ID_LENGTH]), pid_namespace: actor as u64 + 1, host: [0; HOST_LENGTH] }
     }
 }
