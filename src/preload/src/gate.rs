@@ -10,37 +10,65 @@ use lockspan_lock::sys;
 use crate::operations::{self, When};
 use crate::shell::{self, Found};
 
-type Arguments = [*mut c_void; 6];
+type Word = *mut c_void;
+type Arguments = [Word; 6];
 
-/// What the hook does, with the original given as a closure, so that it is called as the caller called us.
+/// The original, called as the caller called us.
+pub trait Original: Fn(c_long, Word, Word, Word, Word, Word, Word) -> c_long {}
+
+impl<F: Fn(c_long, Word, Word, Word, Word, Word, Word) -> c_long> Original for F {}
+
+/// Whether a call is named below, in a few instructions: most calls are not.
 #[inline(always)]
-pub unsafe fn gate(
-    original: impl FnOnce(
-        c_long,
-        *mut c_void,
-        *mut c_void,
-        *mut c_void,
-        *mut c_void,
-        *mut c_void,
-        *mut c_void,
-    ) -> c_long,
-    number: c_long,
-    arguments: Arguments,
-) -> c_long {
-    if let Some(path) = path_argument(number) {
-        // SAFETY: these calls take a path there.
-        if unsafe { shell::may_be_lock(path.of(&arguments)) } {
-            // SAFETY: as above.
-            return unsafe { serve(original, number, arguments, path) };
+pub fn is_named(number: c_long) -> bool {
+    const WORDS: usize = 8;
+    const NAMED: [u64; WORDS] = {
+        let mut words = [0; WORDS];
+        let mut number = 0;
+        while number < WORDS * 64 {
+            if path_argument(number as c_long).is_some() || number as c_long == libc::SYS_io_uring_setup {
+                words[number / 64] |= 1 << (number % 64);
+            }
+            number += 1;
         }
-    } else if number == libc::SYS_io_uring_setup {
-        // SAFETY: this call takes its parameters there.
-        if unsafe { refuse_ring(&arguments) } {
+        words
+    };
+    let number = number.cast_unsigned();
+    NAMED.get((number / 64) as usize).is_some_and(|word| word >> (number % 64) & 1 != 0)
+}
+
+/// What the hook does with a call that is named, and with the first of all.
+#[inline(never)]
+#[expect(clippy::too_many_arguments, reason = "as in the hook, so that they need not be moved")]
+pub unsafe fn named(
+    original: impl Original,
+    number: c_long,
+    a: Word,
+    b: Word,
+    c: Word,
+    d: Word,
+    e: Word,
+    f: Word,
+) -> c_long {
+    match path_argument(number) {
+        Some(argument) => {
+            let path = match argument {
+                PathArgument::First => a,
+                PathArgument::BehindDescriptor => b,
+            };
+            // SAFETY: these calls take a path there.
+            if unsafe { shell::may_be_lock(path.cast()) } {
+                // SAFETY: as above.
+                return unsafe { serve(original, number, [a, b, c, d, e, f], argument) };
+            }
+        }
+        // SAFETY: io_uring_setup takes its parameters there.
+        None if number == libc::SYS_io_uring_setup && unsafe { refuse_ring(b) } => {
             shell::set_errno(libc::ENOSYS);
             return -1;
         }
+        None => {}
     }
-    let [a, b, c, d, e, f] = arguments;
     original(number, a, b, c, d, e, f)
 }
 
@@ -69,7 +97,7 @@ impl PathArgument {
 }
 
 #[inline(always)]
-fn path_argument(number: c_long) -> Option<PathArgument> {
+const fn path_argument(number: c_long) -> Option<PathArgument> {
     match number {
         libc::SYS_statx
         | libc::SYS_newfstatat
@@ -97,15 +125,7 @@ fn path_argument(number: c_long) -> Option<PathArgument> {
 #[cold]
 #[inline(never)]
 unsafe fn serve(
-    original: impl FnOnce(
-        c_long,
-        *mut c_void,
-        *mut c_void,
-        *mut c_void,
-        *mut c_void,
-        *mut c_void,
-        *mut c_void,
-    ) -> c_long,
+    original: impl Original,
     number: c_long,
     arguments: Arguments,
     argument: PathArgument,
@@ -137,25 +157,25 @@ unsafe fn serve(
         _ => {}
     }
     // SAFETY: as above.
-    unsafe {
-        operations::shown(at, path, |path, mtime| {
-            let path = path.cast_mut().cast();
-            let result = match argument {
-                PathArgument::First => original(number, path, b, c, d, e, f),
-                PathArgument::BehindDescriptor => original(number, a, path, c, d, e, f),
-            };
-            if let (0, Some(mtime)) = (result, mtime) {
-                match number {
-                    libc::SYS_statx => (*e.cast::<libc::statx>()).set_mtime(mtime),
-                    libc::SYS_newfstatat => (*c.cast::<libc::stat>()).set_mtime(mtime),
-                    #[cfg(target_arch = "x86_64")]
-                    libc::SYS_stat | libc::SYS_lstat => (*b.cast::<libc::stat>()).set_mtime(mtime),
-                    _ => {}
-                }
+    let seen = unsafe { operations::seen(at, path) };
+    let path = seen.path.cast_mut().cast();
+    let result = match argument {
+        PathArgument::First => original(number, path, b, c, d, e, f),
+        PathArgument::BehindDescriptor => original(number, a, path, c, d, e, f),
+    };
+    if let (0, Some(mtime)) = (result, seen.mtime) {
+        // SAFETY: the call that the number names has filled the caller's buffer.
+        unsafe {
+            match number {
+                libc::SYS_statx => (*e.cast::<libc::statx>()).set_mtime(mtime),
+                libc::SYS_newfstatat => (*c.cast::<libc::stat>()).set_mtime(mtime),
+                #[cfg(target_arch = "x86_64")]
+                libc::SYS_stat | libc::SYS_lstat => (*b.cast::<libc::stat>()).set_mtime(mtime),
+                _ => {}
             }
-            result
-        })
+        }
     }
+    result
 }
 
 /// The start of the kernel's `struct io_uring_params`.
@@ -172,8 +192,8 @@ const SUBMISSION_THREAD: c_uint = 1 << 1;
 /// redirected by half. libuv does without the ring when it is told that the kernel has none.
 #[cold]
 #[inline(never)]
-unsafe fn refuse_ring(arguments: &Arguments) -> bool {
-    let parameters = arguments[1].cast::<RingParameters>();
+unsafe fn refuse_ring(parameters: Word) -> bool {
+    let parameters = parameters.cast::<RingParameters>();
     // What cannot be read is left to the kernel.
     if !sys::readable(parameters.addr()) || !sys::readable(parameters.addr().wrapping_add(4)) {
         return false;

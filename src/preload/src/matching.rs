@@ -12,6 +12,7 @@ use lockspan_core::names::{
 };
 use lockspan_core::path::split_last;
 use lockspan_core::text::Text;
+use lockspan_lock::kernel::Place;
 use lockspan_lock::linux::{Linux, PATH_MAX, directory_identity};
 use lockspan_lock::protocol::Asked;
 use lockspan_lock::sys;
@@ -99,7 +100,8 @@ fn terminated<'a>(buffer: &'a mut [u8; PATH_MAX], parts: &[&[u8]]) -> Option<&'a
     CStr::from_bytes_with_nul(buffer.get(..length)?).ok()
 }
 
-/// The real path of the config directory, kept from the first time that it was found.
+/// The real path of the config directory, kept from the first time that it was found, and behind it the name of
+/// the lock that a sibling may be shown as: a path that lives as long as the process.
 struct Cache {
     state: AtomicU8,
     length: AtomicUsize,
@@ -133,16 +135,31 @@ impl Cache {
     }
 
     fn put(&self, key: u64, path: &[u8]) {
-        if self.state.compare_exchange(EMPTY, FILLING, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if path.len() + REFRESH_LOCK.len() + 2 > PATH_MAX
+            || self.state.compare_exchange(EMPTY, FILLING, Ordering::Acquire, Ordering::Relaxed).is_err()
+        {
             return;
         }
         // SAFETY: this thread alone moved the state to FILLING; see above.
         let bytes = unsafe { &mut *self.bytes.get() };
-        bytes.iter_mut().zip(path).for_each(|(to, from)| *to = *from);
+        let lock = path.iter().chain(b"/").chain(REFRESH_LOCK).chain(b"\0");
+        bytes.iter_mut().zip(lock).for_each(|(to, from)| *to = *from);
         self.length.store(path.len(), Ordering::Relaxed);
         self.key.store(key, Ordering::Relaxed);
         self.state.store(FULL, Ordering::Release);
     }
+
+    /// The path of the lock, if this is its config directory.
+    fn lock(&self, directory: &[u8]) -> Option<*const c_char> {
+        let kept = self.get(self.key.load(Ordering::Relaxed))?;
+        (kept == directory).then(|| self.bytes.get().cast_const().cast())
+    }
+}
+
+/// The path of the lock that `kernel` serves, which has a sibling, for as long as the process lives.
+pub fn lasting_path(kernel: &mut Linux) -> Option<*const c_char> {
+    let path = kernel.path(Place::Lock).to_bytes();
+    CACHE.lock(split_last(path)?.0.strip_suffix(b"/")?)
 }
 
 /// Puts the real path of the config directory into the buffer, if there is one; its length.
@@ -163,10 +180,9 @@ fn config_directory_path(buffer: &mut [u8; PATH_MAX]) -> Option<usize> {
         return Some(directory.len());
     }
     let length = resolve(buffer, base, below)?;
-    // What a relative path leads to may change with the working directory.
-    if base.first() == Some(&b'/') {
-        CACHE.put(key, buffer.get(..length)?);
-    }
+    // What a relative path leads to may change with the working directory, so that it is never found again.
+    let key = if base.first() == Some(&b'/') { key } else { 0 };
+    CACHE.put(key, buffer.get(..length)?);
     Some(length)
 }
 

@@ -9,7 +9,7 @@ use libc::{mode_t, timespec, timeval, utimbuf};
 use lockspan_core::names::LOCKS;
 use lockspan_core::settings::Mode;
 use lockspan_core::{Cycle, Time};
-use lockspan_lock::kernel::{Errno, Kernel, Times};
+use lockspan_lock::kernel::{Errno, Kernel, Place, Times};
 use lockspan_lock::linux::Linux;
 use lockspan_lock::protocol::{self, Asked, Blocked, Make, Patience, Removed, Taken};
 use lockspan_lock::slot::Slot;
@@ -219,31 +219,38 @@ pub unsafe fn touch(at: c_int, path: *const c_char, when: When) -> Answer {
     Some(result)
 }
 
-/// Calls the original with the path that this process is to see instead of `path`, and the modification time
-/// that it is to see, if they are not the real ones.
-#[cold]
-#[inline(never)]
-pub unsafe fn shown<R>(
-    at: c_int,
-    path: *const c_char,
-    original: impl FnOnce(*const c_char, Option<Time>) -> R,
-) -> R {
-    if !in_use() {
-        return original(path, None);
-    }
-    let mut kernel = Linux::new();
-    // SAFETY: the caller's path.
-    let (path, mtime) = unsafe { look(at, path, &mut kernel) }.unwrap_or((path, None));
-    original(path, mtime)
+/// What a process is to see of a path.
+pub struct Seen {
+    /// The path to look at.
+    pub path: *const c_char,
+    /// The modification time to show, if it is not the real one.
+    pub mtime: Option<Time>,
 }
 
-/// The path to look at instead, which lies in `kernel`, and the modification time to show.
+/// What this process is to see instead of `path`.
+#[cold]
 #[inline(never)]
-unsafe fn look(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<(*const c_char, Option<Time>)> {
+pub unsafe fn seen(at: c_int, path: *const c_char) -> Seen {
+    if in_use() {
+        // SAFETY: the caller's path.
+        if let Some(seen) = unsafe { look(at, path) } {
+            return seen;
+        }
+    }
+    Seen { path, mtime: None }
+}
+
+#[inline(never)]
+unsafe fn look(at: c_int, path: *const c_char) -> Option<Seen> {
+    let mut kernel = Linux::new();
     // SAFETY: the caller's path.
-    let Target { asked, slot, .. } = unsafe { served(at, path, "stat", kernel) }?;
-    let (place, mtime) = undisturbed(kernel, |kernel| protocol::look(kernel, slot, asked))?;
-    Some((kernel.path(place).as_ptr(), mtime))
+    let Target { asked, slot, .. } = unsafe { served(at, path, "stat", &mut kernel) }?;
+    let (place, mtime) = undisturbed(&mut kernel, |kernel| protocol::look(kernel, slot, asked))?;
+    let path = match (asked, place) {
+        (Asked::Sibling, Place::Lock) => matching::lasting_path(&mut kernel)?,
+        _ => path,
+    };
+    Some(Seen { path, mtime })
 }
 
 /// Called when the process exits.

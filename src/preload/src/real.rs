@@ -20,10 +20,16 @@ impl Real {
         Real(OnceNonZeroUsize::new())
     }
 
+    /// The address, if it was looked up before.
+    #[inline(always)]
+    pub fn known(&self) -> Option<NonZeroUsize> {
+        self.0.get()
+    }
+
     /// The address of the next function of this name behind ours, or of `absent` if there is none.
     #[inline(always)]
     pub fn address(&self, name: &CStr, absent: extern "C" fn()) -> usize {
-        match self.0.get() {
+        match self.known() {
             Some(address) => address.get(),
             None => self.find(name, absent),
         }

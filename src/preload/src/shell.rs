@@ -86,7 +86,7 @@ impl Found for libc::statx {
 /// - `pass`: the original is called.
 /// - `shown(at, path)`: the original is called, with the path that this process is to see instead of `path`.
 /// - `shown(at, path, buffer)`: the same, and the modification time in `buffer` is what it is to see.
-/// - `gate(...)`: `syscall()`, which has its own file.
+/// - `gate`: `syscall()`, which has its own file.
 /// - `operation(at, path, ...)`: a function of [`crate::operations`] answers, or the original is called.
 macro_rules! symbols {
     ($( $symbol:ident ( $($argument:ident : $type:ty),* ) -> $result:ty = $operation:ident $(($($operand:tt)*))? ;)*) => {
@@ -111,37 +111,38 @@ macro_rules! symbols {
         )*
     };
     (@ $original:ident ($($argument:ident),*) pass) => { $original($($argument),*) };
-    (@ $original:ident ($($argument:ident),*) gate($($operand:expr),*)) => {
-        // SAFETY: the caller's arguments, as they are.
-        unsafe { $crate::gate::gate($original, $($operand),*) }
+    (@ $original:ident ($number:ident $(, $argument:ident)*) gate) => {
+        match REAL.known() {
+            // The arguments stay where the caller put them: this is a look at a table and a jump.
+            // SAFETY: as the original is called above.
+            Some(address) if !$crate::gate::is_named($number) => unsafe {
+                core::mem::transmute::<usize, Function>(address.get())($number $(, $argument)*)
+            },
+            // SAFETY: the caller's arguments, as they are.
+            _ => unsafe { $crate::gate::named($original, $number $(, $argument)*) },
+        }
     };
     (@ $original:ident ($($argument:ident),*) shown($at:ident, $path:ident)) => {{
+        let mut $path = $path;
         // SAFETY: the caller passed a path.
         if unsafe { $crate::shell::may_be_lock($path) } {
             // SAFETY: as above.
-            return unsafe {
-                $crate::operations::shown($at, $path, |path, _| {
-                    let $path = path;
-                    $original($($argument),*)
-                })
-            };
+            $path = unsafe { $crate::operations::seen($at, $path) }.path;
         }
         $original($($argument),*)
     }};
     (@ $original:ident ($($argument:ident),*) shown($at:ident, $path:ident, $buffer:ident)) => {{
         // SAFETY: the caller passed a path.
         if unsafe { $crate::shell::may_be_lock($path) } {
-            // SAFETY: as above; the original has filled the caller's buffer if it succeeded.
-            return unsafe {
-                $crate::operations::shown($at, $path, |path, mtime| {
-                    let $path = path;
-                    let result = $original($($argument),*);
-                    if let (0, Some(mtime)) = (result, mtime) {
-                        $crate::shell::Found::set_mtime(&mut *$buffer, mtime);
-                    }
-                    result
-                })
-            };
+            // SAFETY: as above.
+            let seen = unsafe { $crate::operations::seen($at, $path) };
+            let $path = seen.path;
+            let result = $original($($argument),*);
+            if let (0, Some(mtime)) = (result, seen.mtime) {
+                // SAFETY: the original has filled the caller's buffer.
+                $crate::shell::Found::set_mtime(unsafe { &mut *$buffer }, mtime);
+            }
+            return result;
         }
         $original($($argument),*)
     }};

@@ -76,5 +76,5 @@ symbols! {
     renameat2(from_at: c_int, from: Path, to_at: c_int, to: Path, flags: c_uint) -> c_int = pass;
     unlink(path: Path) -> c_int = pass;
 
-    syscall(number: c_long, a: *mut c_void, b: *mut c_void, c: *mut c_void, d: *mut c_void, e: *mut c_void, f: *mut c_void) -> c_long = gate(number, [a, b, c, d, e, f]);
+    syscall(number: c_long, a: *mut c_void, b: *mut c_void, c: *mut c_void, d: *mut c_void, e: *mut c_void, f: *mut c_void) -> c_long = gate;
 }
