@@ -43,7 +43,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let (result, failure) = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let (result, failure) = match arguments.command {
         Command::Run { command } => (run::run(&command).map(|never| match never {}), run::REFUSED),
         Command::Status { json } => (status::status(json), 1),
     };
@@ -53,5 +57,17 @@ fn main() -> ExitCode {
             eprintln!("lockspan: {error:#}");
             ExitCode::from(error.downcast_ref::<run::Failure>().map_or(failure, run::Failure::status))
         }
+    }
+}
+
+/// Prints help, or what was wrong with the command line. For `run` that is a failure of its own, whose status must
+/// not look like the command's.
+fn usage(error: &clap::Error) -> ExitCode {
+    // There is nobody left to tell if this fails.
+    let _ = error.print();
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if std::env::args_os().nth(1).is_some_and(|word| word == "run") => ExitCode::from(run::REFUSED),
+        _ => ExitCode::from(2),
     }
 }

@@ -102,6 +102,11 @@ fn check_executable(program: &Path) -> Result<(), Failure> {
                 .into(),
         );
     }
+    if rustix::fs::getxattr(program, "security.capability", &mut [0u8; 64]).is_ok() {
+        return refuse(
+            "has file capabilities, so the loader ignores LD_PRELOAD; use a copy without them".into(),
+        );
+    }
     let Ok(file) = File::open(program) else { return Ok(()) };
     let cache = ReadCache::new(file);
     let Ok(header) = FileHeader64::<Endianness>::parse(&cache) else {
