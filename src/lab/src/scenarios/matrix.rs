@@ -131,6 +131,13 @@ const TABLE: &[Row] = &[
         "stress-killed",
         "stress --client proper-lockfile --processes 64 --containers 8 --seconds 60 --kill-one-in 10 --expect-exclusive",
     ),
+    ("real", "real-race-old", "race --client 2.1.112 --count 4 --layout dir --server strict --expect clean"),
+    (
+        "real",
+        "real-race-mixed-half",
+        "race --client 2.1.112*2+lib --client 2.1.329*2-lib --server strict --library all --expect clean",
+    ),
+    ("real", "real-killed-2.1.329", "killed --client 2.1.329 --library all --within 1"),
     (
         "quick",
         "race-model-old",
