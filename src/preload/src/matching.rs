@@ -179,7 +179,13 @@ fn config_directory_path(buffer: &mut [u8; PATH_MAX]) -> Option<usize> {
         buffer.get_mut(..directory.len())?.iter_mut().zip(directory).for_each(|(to, from)| *to = *from);
         return Some(directory.len());
     }
-    let length = resolve(buffer, base, below)?;
+    // A signal handler would find a descriptor open that the host knows nothing of.
+    let signals = sys::block_signals();
+    let length = resolve(buffer, base, below);
+    if let Ok(signals) = signals {
+        sys::set_signals(signals);
+    }
+    let length = length?;
     // What a relative path leads to may change with the working directory, so that it is never found again.
     let key = if base.first() == Some(&b'/') { key } else { 0 };
     CACHE.put(key, buffer.get(..length)?);
