@@ -504,10 +504,16 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
         };
     }
     match (asked, slot.user(pid)) {
-        (Asked::Sibling, Some(Cycle::Redirected)) | (Asked::Lock, Some(_)) => {
+        (Asked::Sibling, Some(Cycle::Redirected)) => {
             let place = blocking(kernel, asked);
-            remove_stale(kernel, slot, place)
+            let removed = remove_stale(kernel, slot, place);
+            if place == Place::Lock && matches!(removed, Some((Removed::Stale, Ok(())))) {
+                // An old client leaves both. Without this the mkdir that follows would still be blocked.
+                remove_stale(kernel, slot, Place::Sibling);
+            }
+            removed
         }
+        (Asked::Lock, Some(_)) => remove_stale(kernel, slot, Place::Lock),
         (Asked::Sibling, _) => remove_redirected(kernel),
         (Asked::Lock, None) => None,
     }

@@ -262,8 +262,6 @@ scenarios! {
     #[ignore = "some minutes; scripts/test --full runs it"]
     three_old_with_a_kill: COHERENT, [(Old, 0), (Old, 1), (Old, 1)], IMPATIENT, 1, 0;
     #[ignore = "some minutes; scripts/test --full runs it"]
-    three_with_a_theft: COHERENT, [(Old, 0), (Old, 1), (New, 1)], IMPATIENT, 0, 1;
-    #[ignore = "some minutes; scripts/test --full runs it"]
     theft_old_from_old: COHERENT, [(Old, 0), (Old, 1)], IMPATIENT, 0, 1;
     #[ignore = "some minutes; scripts/test --full runs it"]
     theft_new_and_old: COHERENT, [(New, 0), (Old, 1)], IMPATIENT, 0, 1;
