@@ -90,7 +90,7 @@ pub fn take<K: Kernel>(
             if has_all(kernel, &held) {
                 return Err(Blocked::OwnProcess);
             }
-            release(kernel, slot, pid, Client::Robbed);
+            release(kernel, slot, &held, Client::Robbed);
             slot.claim(pid, thread).ok_or(Blocked::OwnProcess)?
         }
     };
@@ -500,7 +500,11 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
         return match (asked, held.cycle) {
             (Asked::Sibling, Cycle::InPlace) => None,
             (Asked::Lock, Cycle::Redirected) => remove_stale(kernel, slot, Place::Lock),
-            _ => release(kernel, slot, pid, Client::Asked),
+            // Another thread was first: there is nothing left that is this one's.
+            _ => Some(
+                release(kernel, slot, &held, Client::Asked)
+                    .unwrap_or((Removed::WasRobbed, Err(Errno::NOENT))),
+            ),
         };
     }
     match (asked, slot.user(pid)) {
@@ -533,11 +537,11 @@ enum Client {
 fn release<K: Kernel>(
     kernel: &mut K,
     slot: &Slot,
-    pid: u32,
+    held: &Held,
     client: Client,
 ) -> Option<(Removed, Result<()>)> {
-    let thread = kernel.thread();
-    let (claim, held) = slot.claim_held(pid, thread)?;
+    let (pid, thread) = (kernel.pid(), kernel.thread());
+    let claim = slot.claim_held(pid, thread, held)?;
     // A record that stays says of what stays that its owner is gone, which is true if another process was in the
     // way. If the kernel refused the rmdir it is not, and what is left is for the staleness rule.
     let sibling = held.sibling.map_or(Ok(()), |sibling| remove_exactly(kernel, Place::Sibling, sibling));
@@ -624,7 +628,7 @@ pub fn look<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(Pla
             let as_asked = asked == Asked::Lock || held.sibling.is_some();
             return if as_asked { None } else { Some((Place::Lock, None)) };
         }
-        release(kernel, slot, pid, Client::Robbed);
+        release(kernel, slot, &held, Client::Robbed);
         return Some((blocking(kernel, asked), None));
     }
     let place = blocking(kernel, asked);
@@ -679,7 +683,7 @@ pub fn heartbeat<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked, times: Ti
         kernel.removal_unlock(removal);
     }
     if result == Err(Errno::NOENT) {
-        release(kernel, slot, pid, Client::Robbed);
+        release(kernel, slot, &held, Client::Robbed);
     }
     Some(result)
 }

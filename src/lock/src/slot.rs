@@ -110,10 +110,11 @@ impl Slot {
         }
     }
 
-    /// Starts to give the lock back. `None` if this process does not hold it, or another thread was first.
-    pub fn claim_held(&self, pid: u32, thread: u32) -> Option<(Claim<'_>, Held)> {
-        let (held, word) = self.read(pid)?;
-        Some((self.change(pid, thread, word)?, held))
+    /// Starts to give exactly this lock back. `None` if this process does not hold it any more, or another thread
+    /// was first: it may even have taken the lock again, which must not be given back for the one before.
+    pub fn claim_held(&self, pid: u32, thread: u32, held: &Held) -> Option<Claim<'_>> {
+        let (present, word) = self.read(pid)?;
+        if present == *held { self.change(pid, thread, word) } else { None }
     }
 
     fn change(&self, pid: u32, thread: u32, word: Word) -> Option<Claim<'_>> {
@@ -308,9 +309,9 @@ mod tests {
         claim.hold(10, &held(3));
         assert_eq!(slot.held(10), Some(held(3)));
         assert!(slot.claim(10, 1).is_none(), "this process holds it");
-        let (claim, was) = slot.claim_held(10, 1).unwrap();
-        assert_eq!(was, held(3));
-        assert!(slot.claim_held(10, 2).is_none(), "another thread was first");
+        assert!(slot.claim_held(10, 1, &held(4)).is_none(), "that one was given back before");
+        let claim = slot.claim_held(10, 1, &held(3)).unwrap();
+        assert!(slot.claim_held(10, 2, &held(3)).is_none(), "another thread was first");
         claim.end(10);
         let abandoned = slot.claim(10, 1).unwrap();
         let claim = slot.claim(10, 1).expect("a handler jumped out of this thread's call");
@@ -322,7 +323,7 @@ mod tests {
         let slot = Slot::new();
         slot.set_user(10, Cycle::Redirected);
         slot.claim(10, 1).unwrap().hold(10, &held(3));
-        assert!(slot.held(11).is_none() && slot.claim_held(11, 2).is_none());
+        assert!(slot.held(11).is_none() && slot.claim_held(11, 2, &held(3)).is_none());
         assert_eq!((slot.user(10), slot.user(11)), (Some(Cycle::Redirected), None));
         let claim = slot.claim(11, 2).expect("the parent's hold does not bar the child");
         claim.free(11);
