@@ -22,6 +22,9 @@ static void *caller(void *unused)
 
 int main(void)
 {
+	/* The library opens the config directory once, the first time that a name like this one is made or removed. A
+	 * child that is forked at that very moment inherits the descriptor, as it would one of the host's own. */
+	rmdir("never-made.lock");
 	pthread_t threads[2];
 	for (int i = 0; i < 2; i++)
 		if (pthread_create(&threads[i], 0, caller, 0) != 0)
