@@ -10,6 +10,7 @@ pub mod names;
 pub mod path;
 pub mod record;
 pub mod settings;
+pub mod sites;
 pub mod stale;
 pub mod text;
 
