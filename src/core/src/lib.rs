@@ -12,6 +12,7 @@ pub mod record;
 pub mod settings;
 pub mod sites;
 pub mod stale;
+pub mod stub;
 pub mod text;
 
 /// Names a directory or file beyond doubt for as long as this kernel runs.

@@ -48,7 +48,12 @@ impl<'a> Text<'a> {
 
     /// Appends a number as sixteen hexadecimal digits.
     pub fn hexadecimal(&mut self, number: u64) -> &mut Self {
-        for byte in number.to_be_bytes() {
+        self.hexadecimal_bytes(&number.to_be_bytes())
+    }
+
+    /// Appends each byte as two hexadecimal digits.
+    pub fn hexadecimal_bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        for &byte in bytes {
             self.bytes(&hexadecimal(byte));
         }
         self

@@ -39,11 +39,11 @@ errnos!(
     WOULDBLOCK = EWOULDBLOCK
 );
 
-/// Makes a system call.
+/// Makes a system call, and gives its result as the kernel does: an errno is negative.
 ///
 /// # Safety
 /// As the call named by `number` demands of its arguments.
-unsafe fn call(number: c_long, arguments: [usize; 6]) -> Result<usize> {
+pub unsafe fn raw(number: c_long, arguments: [usize; 6]) -> isize {
     let [a, b, c, d, e, f] = arguments;
     let result: isize;
     #[cfg(target_arch = "x86_64")]
@@ -60,6 +60,16 @@ unsafe fn call(number: c_long, arguments: [usize; 6]) -> Result<usize> {
         asm!("svc 0", in("x8") number, inlateout("x0") a as isize => result,
             in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f, options(nostack));
     }
+    result
+}
+
+/// Makes a system call.
+///
+/// # Safety
+/// As the call named by `number` demands of its arguments.
+unsafe fn call(number: c_long, arguments: [usize; 6]) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let result = unsafe { raw(number, arguments) };
     if (-4095..0).contains(&result) { Err(Errno(-result as c_int)) } else { Ok(result.cast_unsigned()) }
 }
 
@@ -287,10 +297,61 @@ pub fn keep_from_children(address: usize, length: usize) -> Result<()> {
     unsafe { call!(SYS_madvise, address, length, libc::MADV_DONTFORK) }.map(drop)
 }
 
+/// mmap(2): new private memory, to be read and written, at an address of the kernel's choice; the address.
+pub fn map_memory(length: usize) -> Result<usize> {
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping replaces none.
+    unsafe { call!(SYS_mmap, 0usize, length, access, kind, -1, 0usize) }
+}
+
+/// mmap(2) with `MAP_FIXED_NOREPLACE`: as [`map_memory`], at this address. A kernel older than 4.17 may choose
+/// another, which is undone and answered as `EEXIST`, the answer where the address is taken.
+pub fn map_memory_at(address: usize, length: usize) -> Result<()> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: a new mapping replaces none.
+    let mapped = unsafe { call!(SYS_mmap, address, length, access, kind, -1, 0usize) }?;
+    if mapped == address {
+        return Ok(());
+    }
+    // SAFETY: made just now.
+    unsafe { unmap(mapped, length) }?;
+    Err(Errno::EXIST)
+}
+
+/// mmap(2) with `MAP_FIXED`: part of a file, to be read and executed, instead of what is at the address.
+///
+/// # Safety
+/// Whoever uses what is there finds the same in the file.
+pub unsafe fn map_code_over(address: usize, length: usize, file: &Descriptor, offset: u64) -> Result<()> {
+    let (access, kind) = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_FIXED);
+    // SAFETY: the caller's promise.
+    unsafe { call!(SYS_mmap, address, length, access, kind, file.0, offset) }.map(drop)
+}
+
+/// mprotect(2): from now on the memory can be read and executed, and no longer written.
+///
+/// # Safety
+/// Nobody writes to the range, which is a mapping of the caller's own.
+pub unsafe fn make_code(address: usize, length: usize) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { call!(SYS_mprotect, address, length, libc::PROT_READ | libc::PROT_EXEC) }.map(drop)
+}
+
+/// mremap(2) with `MREMAP_FIXED`: moves a mapping to an address, instead of what is there.
+///
+/// # Safety
+/// Nobody uses the range by its old address, and whoever uses what is at the new one can go on with what comes.
+pub unsafe fn move_over(from: usize, length: usize, to: usize) -> Result<()> {
+    let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: the caller's promise.
+    unsafe { call!(SYS_mremap, from, length, length, how, to) }.map(drop)
+}
+
 /// munmap(2).
 ///
 /// # Safety
-/// The range is a mapping of [`map`], which nobody else knows of.
+/// The range is a mapping of the caller's own, which nobody else knows of.
 pub unsafe fn unmap(address: usize, length: usize) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe { call!(SYS_munmap, address, length) }.map(drop)

@@ -22,9 +22,21 @@ const REDIRECT: u8 = 1;
 const OBSERVE: u8 = 2;
 const OFF: u8 = 3;
 
+static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// From now on the library does nothing in this process.
+pub fn turn_off() {
+    MODE.store(OFF, Ordering::Relaxed);
+}
+
+/// Whether this program has more rights than its caller, whose environment it must not follow then.
+pub fn is_privileged() -> bool {
+    // SAFETY: has no precondition.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// What the library does in this process: read at the first path that may be a lock's, and kept.
 pub fn mode() -> Mode {
-    static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
     match MODE.load(Ordering::Relaxed) {
         REDIRECT => Mode::Redirect,
         OBSERVE => Mode::Observe,
@@ -43,9 +55,7 @@ pub fn mode() -> Mode {
 }
 
 fn read_mode() -> Mode {
-    // SAFETY: has no precondition.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        // A program with more rights than its caller must not follow the caller's environment.
+    if is_privileged() {
         return Mode::Off;
     }
     let value = |name| variable(name).map(CStr::to_bytes);

@@ -1,17 +1,20 @@
-//! `syscall()`: what clients call through it by number.
+//! System calls by number: through `syscall()`, and by instructions of the host's own.
 //!
-//! Node and Bun look at files with `syscall(SYS_statx)`. Numbers that are not named here go through with
-//! their arguments as they are; the table's rows say what the named ones become.
+//! Node and Bun look at files with `syscall(SYS_statx)`; native clients up to 2.1.179 make most of their calls
+//! without libc ([`crate::raw`]). Numbers that are not named here go through with their arguments as they are.
 
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
-use lockspan_lock::sys;
+use lockspan_core::Time;
+use lockspan_lock::sys::{self, Errno};
 
 use crate::operations::{self, When};
 use crate::shell::{self, Found};
 
-type Word = *mut c_void;
-type Arguments = [Word; 6];
+/// What a register holds.
+pub type Word = *mut c_void;
+/// The six words that a system call may take.
+pub type Arguments = [Word; 6];
 
 /// The original, called as the caller called us.
 pub trait Original: Fn(c_long, Word, Word, Word, Word, Word, Word) -> c_long {}
@@ -50,26 +53,51 @@ pub unsafe fn named(
     e: Word,
     f: Word,
 ) -> c_long {
-    match path_argument(number) {
-        Some(argument) => {
-            let path = match argument {
-                PathArgument::First => a,
-                PathArgument::BehindDescriptor => b,
-            };
-            // SAFETY: these calls take a path there.
-            if unsafe { shell::may_be_lock(path.cast()) } {
-                // SAFETY: as above.
-                return unsafe { serve(original, number, [a, b, c, d, e, f], argument) };
-            }
-        }
-        // SAFETY: io_uring_setup takes its parameters there.
-        None if number == libc::SYS_io_uring_setup && unsafe { refuse_ring(b) } => {
-            shell::set_errno(libc::ENOSYS);
-            return -1;
-        }
-        None => {}
+    // SAFETY: the caller's arguments.
+    if !unsafe { concerns(number, a, b) } {
+        return original(number, a, b, c, d, e, f);
     }
-    original(number, a, b, c, d, e, f)
+    let mut arguments = [a, b, c, d, e, f];
+    // SAFETY: as above.
+    match unsafe { decide(number, &mut arguments) } {
+        Decision::Answered(result) => shell::answer(result).into(),
+        Decision::Passed(mtime) => {
+            let [a, b, c, d, e, f] = arguments;
+            let result = original(number, a, b, c, d, e, f);
+            if let (0, Some(mtime)) = (result, mtime) {
+                // SAFETY: the call has filled the caller's buffer.
+                unsafe { show(number, &arguments, mtime) };
+            }
+            result
+        }
+    }
+}
+
+/// What becomes of a call that was made by an instruction of the host's own: the same, with the kernel's kind of
+/// result.
+pub unsafe fn raw(number: c_long, mut arguments: Arguments) -> isize {
+    let [a, b, ..] = arguments;
+    let original = |arguments: &Arguments| {
+        // SAFETY: the call that the host makes.
+        unsafe { sys::raw(number, arguments.map(|word| word.addr())) }
+    };
+    // SAFETY: the host's arguments.
+    if !unsafe { concerns(number, a, b) } {
+        return original(&arguments);
+    }
+    // SAFETY: as above.
+    match unsafe { decide(number, &mut arguments) } {
+        Decision::Answered(Ok(())) => 0,
+        Decision::Answered(Err(errno)) => -(errno.0 as isize),
+        Decision::Passed(mtime) => {
+            let result = original(&arguments);
+            if let (0, Some(mtime)) = (result, mtime) {
+                // SAFETY: the call has filled the host's buffer.
+                unsafe { show(number, &arguments, mtime) };
+            }
+            result
+        }
+    }
 }
 
 /// Where a call has its path.
@@ -80,11 +108,18 @@ enum PathArgument {
 }
 
 impl PathArgument {
-    #[inline(always)]
     fn of(self, arguments: &Arguments) -> *const c_char {
         match self {
             PathArgument::First => arguments[0].cast(),
             PathArgument::BehindDescriptor => arguments[1].cast(),
+        }
+    }
+
+    fn set(self, arguments: &mut Arguments, path: *const c_char) {
+        let path = path.cast_mut().cast();
+        match self {
+            PathArgument::First => arguments[0] = path,
+            PathArgument::BehindDescriptor => arguments[1] = path,
         }
     }
 
@@ -122,16 +157,38 @@ const fn path_argument(number: c_long) -> Option<PathArgument> {
     }
 }
 
+/// Whether there is anything to decide about a call.
+#[inline(always)]
+unsafe fn concerns(number: c_long, a: Word, b: Word) -> bool {
+    let path = match path_argument(number) {
+        Some(PathArgument::First) => a,
+        Some(PathArgument::BehindDescriptor) => b,
+        None => return number == libc::SYS_io_uring_setup,
+    };
+    // SAFETY: these calls take a path there.
+    unsafe { shell::may_be_lock(path.cast()) }
+}
+
+/// What becomes of a call.
+enum Decision {
+    /// It has been answered.
+    Answered(Result<(), Errno>),
+    /// The original is to be called, and if it succeeds, to show this modification time.
+    Passed(Option<Time>),
+}
+
 #[cold]
 #[inline(never)]
-unsafe fn serve(
-    original: impl Original,
-    number: c_long,
-    arguments: Arguments,
-    argument: PathArgument,
-) -> c_long {
-    let (at, path) = (argument.at(&arguments), argument.of(&arguments));
-    let [a, b, c, d, e, f] = arguments;
+unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
+    let Some(argument) = path_argument(number) else {
+        // SAFETY: io_uring_setup takes its parameters there.
+        return match unsafe { refuse_ring(arguments[1]) } {
+            true => Decision::Answered(Err(Errno::NOSYS)),
+            false => Decision::Passed(None),
+        };
+    };
+    let (at, path) = (argument.at(arguments), argument.of(arguments));
+    let [_, b, c, ..] = *arguments;
     // SAFETY: the arguments are those of the call that the number names.
     let answered = unsafe {
         match number {
@@ -142,40 +199,29 @@ unsafe fn serve(
             libc::SYS_rmdir => operations::remove(at, path, libc::AT_REMOVEDIR),
             libc::SYS_unlinkat => operations::remove(at, path, c as c_int),
             libc::SYS_utimensat => operations::touch(at, path, When::Spec(c.cast())),
-            _ => None,
-        }
-    };
-    if let Some(result) = answered {
-        return shell::answer(result).into();
-    }
-    match number {
-        libc::SYS_mkdirat | libc::SYS_unlinkat | libc::SYS_utimensat => {
-            return original(number, a, b, c, d, e, f);
-        }
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_mkdir | libc::SYS_rmdir => return original(number, a, b, c, d, e, f),
-        _ => {}
-    }
-    // SAFETY: as above.
-    let seen = unsafe { operations::seen(at, path) };
-    let path = seen.path.cast_mut().cast();
-    let result = match argument {
-        PathArgument::First => original(number, path, b, c, d, e, f),
-        PathArgument::BehindDescriptor => original(number, a, path, c, d, e, f),
-    };
-    if let (0, Some(mtime)) = (result, seen.mtime) {
-        // SAFETY: the call that the number names has filled the caller's buffer.
-        unsafe {
-            match number {
-                libc::SYS_statx => (*e.cast::<libc::statx>()).set_mtime(mtime),
-                libc::SYS_newfstatat => (*c.cast::<libc::stat>()).set_mtime(mtime),
-                #[cfg(target_arch = "x86_64")]
-                libc::SYS_stat | libc::SYS_lstat => (*b.cast::<libc::stat>()).set_mtime(mtime),
-                _ => {}
+            _ => {
+                let seen = operations::seen(at, path);
+                argument.set(arguments, seen.path);
+                return Decision::Passed(seen.mtime);
             }
         }
+    };
+    answered.map_or(Decision::Passed(None), Decision::Answered)
+}
+
+/// Puts the modification time that this process is to see into what a call has found.
+unsafe fn show(number: c_long, arguments: &Arguments, mtime: Time) {
+    let [_, b, c, _, e, _] = *arguments;
+    // SAFETY: the arguments are those of the call that the number names.
+    unsafe {
+        match number {
+            libc::SYS_statx => (*e.cast::<libc::statx>()).set_mtime(mtime),
+            libc::SYS_newfstatat => (*c.cast::<libc::stat>()).set_mtime(mtime),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_stat | libc::SYS_lstat => (*b.cast::<libc::stat>()).set_mtime(mtime),
+            _ => {}
+        }
     }
-    result
 }
 
 /// The start of the kernel's `struct io_uring_params`.

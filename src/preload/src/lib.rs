@@ -1,8 +1,8 @@
 //! liblockspan.so: makes a program's own lock effective across containers.
 //!
 //! [`table`] has one row for each function that is hooked; [`shell`] turns rows into functions, [`operations`]
-//! says what a call on a lock's path becomes, [`matching`] which paths those are. The protocol itself is in
-//! the crate `lockspan-lock`.
+//! says what a call on a lock's path becomes, [`matching`] which paths those are. [`raw`] reaches the calls that a
+//! program makes without libc. The protocol itself is in the crate `lockspan-lock`.
 //!
 //! This is code in somebody else's process. It must never print, end the host, block without a bound,
 //! allocate, take a lock, use thread-local storage, or touch errno on success; and until a path has matched it
@@ -20,6 +20,9 @@ mod gate;
 mod matching;
 mod operations;
 mod panic;
+mod program;
+mod raw;
 mod real;
 mod shell;
+mod start;
 mod table;

@@ -88,7 +88,7 @@ fn same_directory(at: c_int, parent: &[u8], buffer: &mut [u8; PATH_MAX], length:
 }
 
 /// The parts as one C string, or `None` if they do not fit.
-fn terminated<'a>(buffer: &'a mut [u8; PATH_MAX], parts: &[&[u8]]) -> Option<&'a CStr> {
+pub fn terminated<'a>(buffer: &'a mut [u8], parts: &[&[u8]]) -> Option<&'a CStr> {
     let length = {
         let mut text = Text::new(buffer);
         for part in parts {

@@ -1,0 +1,109 @@
+//! The main program as the loader has mapped it. Reads nothing but its headers.
+
+use core::ffi::{c_int, c_void};
+use core::slice;
+
+use libc::{Elf64_Phdr, PF_R, PF_X, PT_LOAD, PT_NOTE, dl_phdr_info, size_t};
+use lockspan_core::sites::BuildId;
+
+/// The main program.
+pub struct Program {
+    /// What is added to the addresses that the file has.
+    base: u64,
+    segments: &'static [Elf64_Phdr],
+}
+
+/// The main program, which is the first object that dl_iterate_phdr(3) shows, also where the loader was started
+/// as a command. Calls of this process's own loader only: `None` if it shows nothing.
+pub fn main() -> Option<Program> {
+    unsafe extern "C" fn first(info: *mut dl_phdr_info, _: size_t, found: *mut c_void) -> c_int {
+        // SAFETY: the loader's description of an object, which stays as long as that is loaded; the main program
+        // stays. `found` is what is passed below.
+        unsafe {
+            let info = &*info;
+            if !info.dlpi_phdr.is_null() {
+                let segments = slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into());
+                *found.cast::<Option<Program>>() = Some(Program { base: info.dlpi_addr, segments });
+            }
+        }
+        1
+    }
+    let mut found: Option<Program> = None;
+    // SAFETY: the callback takes what it is passed.
+    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut found).cast()) };
+    found
+}
+
+/// Where a piece of code of the program is.
+pub struct Place {
+    /// Its address in memory.
+    pub address: usize,
+    /// Where it is in the file.
+    pub offset: u64,
+}
+
+impl Program {
+    /// The program's build-id, if it has one of the usual kind.
+    pub fn build_id(&self) -> Option<&'static BuildId> {
+        let notes = self.segments.iter().filter(|segment| segment.p_type == PT_NOTE);
+        notes.into_iter().find_map(|segment| {
+            let loaded = |load: &&Elf64_Phdr| load.p_type == PT_LOAD && contains(load, segment);
+            self.segments.iter().find(loaded)?;
+            let start = self.base.wrapping_add(segment.p_vaddr) as *const u8;
+            // SAFETY: the loader has mapped all of it, and nobody writes there.
+            build_id(unsafe { slice::from_raw_parts(start, segment.p_memsz as usize) })
+        })
+    }
+
+    /// The lowest address of the program in memory.
+    pub fn lowest(&self) -> Option<u64> {
+        let loaded = self.segments.iter().filter(|segment| segment.p_type == PT_LOAD);
+        Some(self.base.wrapping_add(loaded.map(|segment| segment.p_vaddr).min()?))
+    }
+
+    /// Where code is that has this address in the file, if all of it is mapped from there to be read and
+    /// executed.
+    pub fn code(&self, address: u64, length: u64) -> Option<Place> {
+        const CODE: u32 = PF_R | PF_X;
+        let segment = self.segments.iter().find(|segment| {
+            let start = address.checked_sub(segment.p_vaddr);
+            let fits = start.and_then(|start| segment.p_filesz.checked_sub(start)?.checked_sub(length));
+            segment.p_type == PT_LOAD && segment.p_flags & CODE == CODE && fits.is_some()
+        })?;
+        Some(Place {
+            address: self.base.wrapping_add(address) as usize,
+            offset: segment.p_offset.wrapping_add(address - segment.p_vaddr),
+        })
+    }
+}
+
+fn contains(outer: &Elf64_Phdr, inner: &Elf64_Phdr) -> bool {
+    let start = inner.p_vaddr.checked_sub(outer.p_vaddr);
+    start.and_then(|start| outer.p_filesz.checked_sub(start)?.checked_sub(inner.p_memsz)).is_some()
+}
+
+/// Finds the note of the linker among others.
+fn build_id(mut notes: &'static [u8]) -> Option<&'static BuildId> {
+    const NT_GNU_BUILD_ID: u32 = 3;
+    loop {
+        let (&[name_length, length, kind], rest) = split_words(notes)?;
+        let (name, rest) = rest.split_at_checked(aligned(name_length))?;
+        let description = rest.get(..length as usize)?;
+        if kind == NT_GNU_BUILD_ID && name == b"GNU\0" {
+            return description.try_into().ok();
+        }
+        notes = rest.get(aligned(length)..)?;
+    }
+}
+
+/// Names and descriptions take up whole words.
+fn aligned(length: u32) -> usize {
+    (length as usize).next_multiple_of(4)
+}
+
+/// The three words at the start of a note.
+fn split_words(notes: &'static [u8]) -> Option<(&'static [u32; 3], &'static [u8])> {
+    let (words, rest) = notes.split_first_chunk::<12>()?;
+    // SAFETY: notes are aligned as words are, and any bytes are words.
+    (words.as_ptr().cast::<u32>().is_aligned()).then(|| (unsafe { &*words.as_ptr().cast() }, rest))
+}

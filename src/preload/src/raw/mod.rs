@@ -1,0 +1,126 @@
+//! The system calls that the main program makes without libc.
+//!
+//! Native clients up to 2.1.179 make mkdir, utimensat and statx by instructions of their own. Where the sites of
+//! a build are known ([`lockspan_core::sites`]), the instruction that loads the call's number is replaced in
+//! memory by a jump to a stub, which leads to [`entry`], and from there to what `syscall()` does
+//! ([`crate::gate::raw`]).
+//!
+//! It is all or nothing. If one site is not as the table has it, or anything fails on the way, the program stays
+//! as it is and the library does nothing in this process: a lock that is redirected by half would never be
+//! removed. The event log then says `blind`, with the reason.
+
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(not(target_arch = "aarch64"), path = "x86_64.rs")]
+mod entry;
+mod patch;
+
+use core::ffi::CStr;
+use core::slice;
+
+use lockspan_core::settings::Mode;
+use lockspan_core::sites::{self, BuildId, MACHINE, Sites};
+use lockspan_core::text::Text;
+use lockspan_lock::sys;
+
+use crate::environment;
+use crate::events::{self, Event};
+use crate::matching::terminated;
+use crate::program::Program;
+
+/// Why the raw calls of a program are not reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blind {
+    /// The processor or the kernel cannot save the vector registers.
+    NoVectorState,
+    /// The process has other threads already, or it cannot be told.
+    Threads,
+    /// The program's memory is not what the table says.
+    Unverified,
+    /// The table is damaged, or for another build.
+    BadTable,
+    /// There is no room for stubs within the reach of a jump.
+    NoRoom,
+    /// The kernel refused memory.
+    Refused,
+}
+
+impl Blind {
+    fn words(self) -> &'static str {
+        match self {
+            Blind::NoVectorState => "vector-state-cannot-be-saved",
+            Blind::Threads => "not-single-threaded",
+            Blind::Unverified => "program-differs-from-its-table",
+            Blind::BadTable => "table-damaged-or-of-another-build",
+            Blind::NoRoom => "no-room-for-stubs",
+            Blind::Refused => "memory-refused",
+        }
+    }
+}
+
+/// Reaches the raw calls of a program, if its sites are known.
+pub fn reach(program: &Program, build_id: &BuildId) {
+    if let Some(packed) = sites::builtin(build_id) {
+        return patched(program, Ok(Sites::Builtin(packed)));
+    }
+    let mut path = [0; 512];
+    let Some(path) = table_path(build_id, &mut path) else { return };
+    if let Ok(file) = sys::open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
+        with_table(&file, |text| {
+            patched(program, text.and_then(|text| table(text, build_id)).ok_or(Blind::BadTable))
+        });
+    }
+}
+
+#[cold]
+fn patched(program: &Program, sites: Result<Sites<'_>, Blind>) {
+    if environment::mode() == Mode::Off {
+        return;
+    }
+    let (event, detail) = match sites.and_then(|sites| patch::patch(program, &sites)) {
+        Ok(()) => ("patched", "raw-system-calls"),
+        Err(why) => {
+            environment::turn_off();
+            ("blind", why.words())
+        }
+    };
+    events::record(Event { lock: "", event, detail, errno: 0, took: 0 });
+}
+
+/// Where the table of a build is that is not compiled in.
+fn table_path<'a>(build_id: &BuildId, buffer: &'a mut [u8]) -> Option<&'a CStr> {
+    let directory = environment::variable(c"LOCKSPAN_SITES").map_or(sites::DIRECTORY, CStr::to_bytes);
+    if directory.first() != Some(&b'/') {
+        return None;
+    }
+    let mut digits = [0; 2 * size_of::<BuildId>()];
+    let mut text = Text::new(&mut digits);
+    let digits = text.hexadecimal_bytes(build_id).finish()?;
+    terminated(buffer, &[directory, b"/", digits, sites::SUFFIX])
+}
+
+/// Tables are far smaller.
+const LARGEST_TABLE: usize = 1 << 20;
+
+/// Reads a table into memory of its own for as long as `use_it` takes; `None` if that cannot be.
+#[cold]
+fn with_table(file: &sys::Descriptor, use_it: impl FnOnce(Option<&[u8]>)) {
+    let Ok(memory) = sys::map_memory(LARGEST_TABLE) else { return use_it(None) };
+    // SAFETY: new memory of this length, unmapped below and known to nobody else.
+    let buffer = unsafe { slice::from_raw_parts_mut(memory as *mut u8, LARGEST_TABLE) };
+    let mut length = 0;
+    let whole = loop {
+        match buffer.get_mut(length..).map(|rest| sys::read(file, rest)) {
+            Some(Ok(0)) => break length < LARGEST_TABLE,
+            Some(Ok(read)) => length += read,
+            _ => break false,
+        }
+    };
+    use_it(buffer.get(..length).filter(|_| whole));
+    // SAFETY: mapped above; nothing refers to it any more.
+    let _ = unsafe { sys::unmap(memory, LARGEST_TABLE) };
+}
+
+fn table<'a>(text: &'a [u8], build_id: &BuildId) -> Option<Sites<'a>> {
+    let table = sites::parse(text)?;
+    (table.build_id == *build_id && table.machine == MACHINE).then_some(Sites::Text(table))
+}
