@@ -4,6 +4,7 @@
 //! what happened.
 
 use core::ffi::{c_char, c_int};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{mode_t, timespec, timeval, utimbuf};
 use lockspan_core::names::LOCKS;
@@ -134,7 +135,13 @@ pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
     let mut kernel = Linux::new();
     // SAFETY: the caller's path.
     let Target { lock, asked, slot } = unsafe { served(at, path, "rmdir", &mut kernel) }?;
-    let (removed, result) = undisturbed(&mut kernel, |kernel| protocol::remove(kernel, slot, asked))?;
+    let Some((removed, result)) = undisturbed(&mut kernel, |kernel| protocol::remove(kernel, slot, asked))
+    else {
+        if !slot.was_used() {
+            rmdir_without_mkdir(lock);
+        }
+        return None;
+    };
     let event = match removed {
         Removed::Released => "released",
         Removed::WasRobbed => "robbed",
@@ -144,6 +151,15 @@ pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
     };
     record(lock, event, "", errno_of(result), 0);
     Some(result)
+}
+
+/// A process that removes a lock which nobody saw it make is blind, or is rmdir(1). Said once.
+#[cold]
+fn rmdir_without_mkdir(lock: usize) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        record(lock, "blind", "rmdir-without-mkdir", 0, 0);
+    }
 }
 
 /// The times argument of the functions that set a file's times.
