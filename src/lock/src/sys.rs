@@ -156,6 +156,7 @@ impl Descriptor {
 }
 
 impl Drop for Descriptor {
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: takes no address.
         let _ = unsafe { call!(SYS_close, self.0) };
@@ -168,6 +169,7 @@ pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Descriptor> {
 }
 
 /// openat(2); `O_CLOEXEC` and `O_NOCTTY` are added.
+#[inline(never)]
 pub fn open_at(at: c_int, path: &CStr, flags: c_int, mode: u32) -> Result<Descriptor> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
     // SAFETY: a C string.
@@ -175,24 +177,28 @@ pub fn open_at(at: c_int, path: &CStr, flags: c_int, mode: u32) -> Result<Descri
 }
 
 /// mkdirat(2) from the working directory.
+#[inline(never)]
 pub fn mkdir(path: &CStr, mode: u32) -> Result<()> {
     // SAFETY: a C string.
     unsafe { call!(SYS_mkdirat, AT_FDCWD, path, mode) }.map(drop)
 }
 
 /// unlinkat(2) with `AT_REMOVEDIR`.
+#[inline(never)]
 pub fn rmdir(path: &CStr) -> Result<()> {
     // SAFETY: a C string.
     unsafe { call!(SYS_unlinkat, AT_FDCWD, path, libc::AT_REMOVEDIR) }.map(drop)
 }
 
 /// unlinkat(2) of a file.
+#[inline(never)]
 pub fn unlink(path: &CStr) -> Result<()> {
     // SAFETY: a C string.
     unsafe { call!(SYS_unlinkat, AT_FDCWD, path, 0usize) }.map(drop)
 }
 
 /// statx(2) of a path from a directory; an empty path with `AT_EMPTY_PATH` is the directory itself.
+#[inline(never)]
 pub fn statx(at: c_int, path: &CStr, flags: c_int) -> Result<libc::statx> {
     let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
     let mut found = MaybeUninit::<libc::statx>::zeroed();
@@ -203,6 +209,7 @@ pub fn statx(at: c_int, path: &CStr, flags: c_int) -> Result<libc::statx> {
 }
 
 /// newfstatat(2); for an empty path see [`statx`].
+#[inline(never)]
 pub fn stat(at: c_int, path: &CStr, flags: c_int) -> Result<libc::stat> {
     let mut found = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: a C string and room for the answer, which the kernel lays out as libc does on these targets.
@@ -216,6 +223,7 @@ fn timespec(time: Time) -> timespec {
 }
 
 /// utimensat(2) of a path, a symbolic link not followed, or without a path of the open file `at`.
+#[inline(never)]
 pub fn set_times(at: c_int, path: Option<&CStr>, accessed: Time, modified: Time) -> Result<()> {
     let times = [timespec(accessed), timespec(modified)];
     let (path, flags) = path.map_or((0, 0), |path| (path.as_ptr().addr(), libc::AT_SYMLINK_NOFOLLOW));
@@ -224,12 +232,14 @@ pub fn set_times(at: c_int, path: Option<&CStr>, accessed: Time, modified: Time)
 }
 
 /// fchown(2). An owner of `u32::MAX` is left as it is.
+#[inline(never)]
 pub fn change_owner(file: &Descriptor, owner: u32, group: u32) -> Result<()> {
     // SAFETY: takes no address.
     unsafe { call!(SYS_fchown, file.0, owner, group) }.map(drop)
 }
 
 /// fchmod(2).
+#[inline(never)]
 pub fn change_mode(file: &Descriptor, mode: u32) -> Result<()> {
     // SAFETY: takes no address.
     unsafe { call!(SYS_fchmod, file.0, mode) }.map(drop)
@@ -256,30 +266,35 @@ pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
 }
 
 /// read(2).
+#[inline(never)]
 pub fn read(file: &Descriptor, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: room of the length given.
     unsafe { call!(SYS_read, file.0, buffer.as_mut_ptr(), buffer.len()) }
 }
 
 /// write(2).
+#[inline(never)]
 pub fn write(file: &Descriptor, bytes: &[u8]) -> Result<usize> {
     // SAFETY: bytes of the length given.
     unsafe { call!(SYS_write, file.0, bytes.as_ptr(), bytes.len()) }
 }
 
 /// ftruncate(2).
+#[inline(never)]
 pub fn truncate(file: &Descriptor, length: usize) -> Result<()> {
     // SAFETY: takes no address.
     unsafe { call!(SYS_ftruncate, file.0, length) }.map(drop)
 }
 
 /// flock(2), exclusive, without blocking.
+#[inline(never)]
 pub fn lock(file: &Descriptor) -> Result<()> {
     // SAFETY: takes no address.
     unsafe { call!(SYS_flock, file.0, libc::LOCK_EX | libc::LOCK_NB) }.map(drop)
 }
 
 /// flock(2) with `LOCK_UN`.
+#[inline(never)]
 pub fn unlock(file: &Descriptor) -> Result<()> {
     // SAFETY: takes no address.
     unsafe { call!(SYS_flock, file.0, libc::LOCK_UN) }.map(drop)
@@ -352,24 +367,28 @@ pub unsafe fn move_over(from: usize, length: usize, to: usize) -> Result<()> {
 ///
 /// # Safety
 /// The range is a mapping of the caller's own, which nobody else knows of.
+#[inline(never)]
 pub unsafe fn unmap(address: usize, length: usize) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe { call!(SYS_munmap, address, length) }.map(drop)
 }
 
 /// getpid(2).
+#[inline(never)]
 pub fn process_id() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { call!(SYS_getpid) }.unwrap_or_default() as u32
 }
 
 /// gettid(2).
+#[inline(never)]
 pub fn thread_id() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { call!(SYS_gettid) }.unwrap_or_default() as u32
 }
 
 /// clock_gettime(2).
+#[inline(never)]
 pub fn clock(id: c_int) -> Time {
     let mut now = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: room for the answer. The clocks that are asked for exist on every kernel.
@@ -382,6 +401,7 @@ pub fn clock(id: c_int) -> Time {
 pub struct SignalMask(u64);
 
 /// rt_sigprocmask(2): blocks every signal; the mask before.
+#[inline(never)]
 pub fn block_signals() -> Result<SignalMask> {
     let (all, mut before) = (u64::MAX, 0u64);
     // SAFETY: two masks of the size given.
@@ -390,6 +410,7 @@ pub fn block_signals() -> Result<SignalMask> {
 }
 
 /// rt_sigprocmask(2): restores a mask.
+#[inline(never)]
 pub fn set_signals(mask: SignalMask) {
     // SAFETY: a mask of the size given.
     let _ = unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask.0, 0usize, 8usize) };
@@ -397,6 +418,7 @@ pub fn set_signals(mask: SignalMask) {
 
 /// Whether memory can be read, asked of the kernel: rt_sigprocmask(2) copies a mask from the address before it
 /// refuses to do anything with it.
+#[inline(never)]
 pub fn readable(address: usize) -> bool {
     const NO_SUCH_CHANGE: c_int = -1;
     // SAFETY: the kernel checks the address; the mask is not changed.
@@ -405,6 +427,7 @@ pub fn readable(address: usize) -> bool {
 }
 
 /// ppoll(2) of nothing: sleeps, with this signal mask if one is given; returns early on a signal.
+#[inline(never)]
 pub fn sleep(milliseconds: u64, signals: Option<SignalMask>) {
     let mut time = timespec {
         tv_sec: (milliseconds / 1000).cast_signed(),

@@ -256,6 +256,14 @@ pub unsafe fn seen(at: c_int, path: *const c_char) -> Seen {
     Seen { path, mtime: None }
 }
 
+/// The path to look at instead of `path`.
+#[cold]
+#[inline(never)]
+pub unsafe fn seen_path(at: c_int, path: *const c_char) -> *const c_char {
+    // SAFETY: the caller's path.
+    unsafe { seen(at, path) }.path
+}
+
 #[inline(never)]
 unsafe fn look(at: c_int, path: *const c_char) -> Option<Seen> {
     let mut kernel = Linux::new();

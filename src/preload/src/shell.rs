@@ -17,7 +17,7 @@ const PLAUSIBLE: core::ops::Range<usize> = 4096..usize::MAX - 4096;
 /// no allocation.
 ///
 /// A path at an address that is neither plainly wrong nor readable faults here instead of in the kernel.
-#[inline(always)]
+#[inline(never)]
 pub unsafe fn may_be_lock(path: *const c_char) -> bool {
     if !PLAUSIBLE.contains(&path.addr()) {
         return false;
@@ -127,7 +127,7 @@ macro_rules! symbols {
         // SAFETY: the caller passed a path.
         if unsafe { $crate::shell::may_be_lock($path) } {
             // SAFETY: as above.
-            $path = unsafe { $crate::operations::seen($at, $path) }.path;
+            $path = unsafe { $crate::operations::seen_path($at, $path) };
         }
         $original($($argument),*)
     }};
