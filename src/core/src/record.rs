@@ -101,41 +101,30 @@ impl Record {
 
     /// Reads a record. `None` for anything that [`Record::encode`] would not have written, whoever wrote it.
     pub fn parse(text: &[u8]) -> Option<Record> {
-        let mut lines = text.split(|&byte| byte == b'\n');
-        if text.len() != RECORD_LENGTH || lines.next()? != FIRST_LINE {
+        if text.len() != RECORD_LENGTH {
             return None;
         }
-        let left = match field(lines.next()?, b"state ")? {
-            b"left" => true,
-            b"held" => false,
-            _ => return None,
+        let lines = &mut { text };
+        field(lines, FIRST_LINE)?.is_empty().then_some(())?;
+        let left = one_of(field(lines, b"state ")?, b"left", b"held")?;
+        let cycle = match one_of(field(lines, b"cycle ")?, b"redirected", b"in-place")? {
+            true => Cycle::Redirected,
+            false => Cycle::InPlace,
         };
-        let cycle = match field(lines.next()?, b"cycle ")? {
-            b"redirected" => Cycle::Redirected,
-            b"in-place" => Cycle::InPlace,
-            _ => return None,
-        };
-        let boot = *field(lines.next()?, b"boot ")?.first_chunk::<BOOT_ID_LENGTH>()?;
-        let guard = parse_identity(field(lines.next()?, b"guard ")?)?;
-        let coherent = match field(lines.next()?, b"flock ")? {
-            b"coherent" => true,
-            b"incoherent" => false,
-            _ => return None,
-        };
-        let lock = parse_identity(field(lines.next()?, b"lock ")?)?;
-        let mut line = lines.next()?;
-        let sibling = match field(line, b"sibling ") {
-            Some(text) => {
-                line = lines.next()?;
-                Some(parse_identity(text)?)
-            }
+        let boot = *field(lines, b"boot ")?.first_chunk::<BOOT_ID_LENGTH>()?;
+        let guard = parse_identity(field(lines, b"guard ")?)?;
+        let coherent = one_of(field(lines, b"flock ")?, b"coherent", b"incoherent")?;
+        let lock = parse_identity(field(lines, b"lock ")?)?;
+        let sibling = match field(lines, b"sibling ") {
+            Some(sibling) => Some(parse_identity(sibling)?),
             None => None,
         };
-        let pid = u32::try_from(parse_number(field(line, b"pid ")?)?).ok()?;
-        let pid_namespace = parse_number(field(lines.next()?, b"pid-namespace ")?)?;
-        let since = parse_time(field(lines.next()?, b"since ")?)?;
-        let name = field(lines.next()?, b"host ")?;
-        if name.len() > HOST_LENGTH || lines.next()? != LAST_LINE || lines.any(|line| !line.is_empty()) {
+        let pid = u32::try_from(parse_number(field(lines, b"pid ")?)?).ok()?;
+        let pid_namespace = parse_number(field(lines, b"pid-namespace ")?)?;
+        let since = parse_time(field(lines, b"since ")?)?;
+        let name = field(lines, b"host ")?;
+        field(lines, LAST_LINE)?.is_empty().then_some(())?;
+        if name.len() > HOST_LENGTH || lines.iter().any(|&byte| byte != b'\n') {
             return None;
         }
         let mut host = [0; HOST_LENGTH];
@@ -156,8 +145,19 @@ fn time(text: &mut Text, time: Time) {
     text.number(time.sec.max(0).unsigned_abs()).bytes(b" ").number(u64::from(time.nsec));
 }
 
-fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    line.strip_prefix(name)
+/// What follows the name in the next line, which is used up if it has that name.
+#[inline(never)]
+fn field<'a>(lines: &mut &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let length = lines.iter().position(|&byte| byte == b'\n')?;
+    let (line, rest) = lines.split_at_checked(length)?;
+    let value = line.strip_prefix(name)?;
+    *lines = rest.get(1..)?;
+    Some(value)
+}
+
+/// Whether a word is the one (true) or the other (false).
+fn one_of(word: &[u8], one: &[u8], other: &[u8]) -> Option<bool> {
+    if word == one { Some(true) } else { (word == other).then_some(false) }
 }
 
 fn parse_identity(text: &[u8]) -> Option<Identity> {
