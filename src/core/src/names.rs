@@ -38,6 +38,9 @@ pub struct LockNames {
     pub guard: &'static [u8],
     /// The file that says who holds the lock.
     pub record: &'static [u8],
+    /// Which byte of the credentials file stands for this lock where only that file is shared: far behind the end
+    /// of any file, where a lock disturbs nobody.
+    pub byte: i64,
     /// Whether old clients take this lock as a directory beside the config directory.
     pub has_sibling: bool,
     /// The name by which events and `lockspan status` call it.
@@ -50,6 +53,7 @@ pub static LOCKS: [LockNames; 2] = [
         lock: REFRESH_LOCK,
         guard: b".lockspan/oauth_refresh.guard",
         record: b".lockspan/oauth_refresh.owner",
+        byte: 1 << 62,
         has_sibling: true,
         title: "refresh",
     },
@@ -57,6 +61,7 @@ pub static LOCKS: [LockNames; 2] = [
         lock: WRITE_LOCK,
         guard: b".lockspan/storage-write.guard",
         record: b".lockspan/storage-write.owner",
+        byte: (1 << 62) + 1,
         has_sibling: false,
         title: "write",
     },

@@ -45,6 +45,21 @@ pub struct OpenGuard {
     pub identity: Identity,
 }
 
+/// What the lock on the credentials file is, where processes may share nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Shared {
+    /// The credentials file is no mount of its own: the config directory is what is shared, or nothing is.
+    NotNeeded,
+    /// Locked, until it is dropped.
+    Taken(u64),
+    /// Another process has it.
+    Busy,
+    /// The credentials file cannot be written.
+    Refused(Errno),
+    /// There, a lock that one process has is not refused to another.
+    Incoherent,
+}
+
 /// What a record says of the process that writes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Owner {
@@ -133,6 +148,12 @@ pub trait Kernel {
     fn guard_refused(&mut self) -> bool;
     /// Gives a locked guard back.
     fn guard_drop(&mut self, guard: u64);
+
+    /// Locks the credentials file for this lock if it is a mount of its own, without blocking. The lock lasts until
+    /// [`Kernel::shared_drop`] or the end of this process, and is passed to no child.
+    fn shared_lock(&mut self) -> Shared;
+    /// Gives that back.
+    fn shared_drop(&mut self, shared: u64);
 
     /// Tries without blocking to become the one process that removes a lock directory; `None` if another one
     /// is at it.

@@ -20,7 +20,7 @@ use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH, Record};
 use lockspan_core::text::Text;
 use lockspan_core::{Identity, Time};
 
-use crate::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Signals, Stat, Times};
+use crate::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Shared, Signals, Stat, Times};
 use crate::sys::{self, Descriptor, SignalMask};
 
 /// `PATH_MAX`, with the terminating NUL.
@@ -171,6 +171,26 @@ impl Linux {
         self.path.get(start..).and_then(|name| CStr::from_bytes_until_nul(name).ok()).unwrap_or_default()
     }
 
+    /// Whether the credentials file is a mount of its own.
+    ///
+    /// A kernel older than 5.8 does not say so. There it counts as one if it lies on another filesystem than its
+    /// directory.
+    fn credentials_are_mounted(&mut self) -> bool {
+        let Ok(file) = sys::statx(AT_FDCWD, self.path(Place::Credentials), AT_SYMLINK_NOFOLLOW) else {
+            return false;
+        };
+        if u32::from(file.stx_mode) & libc::S_IFMT != libc::S_IFREG {
+            return false;
+        }
+        const MOUNT_ROOT: u64 = libc::STATX_ATTR_MOUNT_ROOT as u64;
+        if file.stx_attributes_mask & MOUNT_ROOT != 0 {
+            return file.stx_attributes & MOUNT_ROOT != 0;
+        }
+        sys::statx(AT_FDCWD, self.directory(), 0).is_ok_and(|directory| {
+            (directory.stx_dev_major, directory.stx_dev_minor) != (file.stx_dev_major, file.stx_dev_minor)
+        })
+    }
+
     /// The identity of an open file of ours, which must be a regular one.
     fn identity_of(file: &Descriptor) -> Result<Identity> {
         let (stat, mode) = look(file.number(), c"", AT_EMPTY_PATH)?;
@@ -237,6 +257,21 @@ pub fn directory_identity(at: i32, path: &CStr) -> Result<Identity> {
 
 fn read_file(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
     sys::read(&sys::open(path, O_RDONLY | OPEN, 0)?, buffer)
+}
+
+/// Keeps an open file, with its locks, until [`drop_kept`] or the end of this process; see the module's head.
+fn keep(file: &Descriptor) -> Result<u64> {
+    let mapping = sys::map(file, MAPPED)?;
+    if let Err(errno) = sys::keep_from_children(mapping, MAPPED) {
+        drop_kept(mapping as u64);
+        return Err(errno);
+    }
+    Ok(mapping as u64)
+}
+
+fn drop_kept(mapping: u64) {
+    // SAFETY: the address is that of a mapping made by `keep` in this process, which nobody else knows of.
+    let _ = unsafe { sys::unmap(mapping as usize, MAPPED) };
 }
 
 impl Kernel for Linux {
@@ -374,12 +409,38 @@ impl Kernel for Linux {
             Err(Errno::WOULDBLOCK) => return Ok(None),
             Err(errno) => return Err(errno),
         }
-        let mapping = sys::map(&file, MAPPED)?;
-        if let Err(errno) = sys::keep_from_children(mapping, MAPPED) {
-            self.guard_drop(mapping as u64);
-            return Err(errno);
+        keep(&file).map(Some)
+    }
+
+    #[inline(never)]
+    fn shared_lock(&mut self) -> Shared {
+        if !self.credentials_are_mounted() {
+            return Shared::NotNeeded;
         }
-        Ok(Some(mapping as u64))
+        let byte = self.names.byte;
+        let path = self.path(Place::Credentials);
+        let locked = sys::open(path, O_RDWR | OPEN, 0).and_then(|file| {
+            sys::lock_byte(&file, byte)?;
+            keep(&file)
+        });
+        match locked {
+            Ok(mapping) => {
+                // As for the guard, what counts is that it lasts when the descriptor is closed.
+                let other = sys::open(path, O_RDWR | OPEN, 0).and_then(|file| sys::lock_byte(&file, byte));
+                if matches!(other, Err(Errno::WOULDBLOCK | Errno::ACCESS)) {
+                    return Shared::Taken(mapping);
+                }
+                self.shared_drop(mapping);
+                Shared::Incoherent
+            }
+            Err(Errno::WOULDBLOCK) => Shared::Busy,
+            Err(errno @ (Errno::ROFS | Errno::ACCESS | Errno::PERM)) => Shared::Refused(errno),
+            Err(_) => Shared::Incoherent,
+        }
+    }
+
+    fn shared_drop(&mut self, shared: u64) {
+        self.guard_drop(shared);
     }
 
     fn guard_refused(&mut self) -> bool {
@@ -388,9 +449,7 @@ impl Kernel for Linux {
     }
 
     fn guard_drop(&mut self, guard: u64) {
-        // SAFETY: the address is that of a mapping made by `guard_lock` in this process, which nobody else
-        // knows of.
-        let _ = unsafe { sys::unmap(guard as usize, MAPPED) };
+        drop_kept(guard);
     }
 
     fn removal_lock(&mut self) -> Result<Option<u64>> {

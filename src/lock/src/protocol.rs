@@ -11,6 +11,8 @@
 //!   lock stays its own business.
 //! - A directory in the way is replaced at once if, and only if, its owner is **proven dead**: the guard is
 //!   free, and the record names this kernel, this guard and this very directory.
+//! - Where the credentials file is a mount of its own, it may be all that is shared. Then a lock on **that file**
+//!   is taken first and given back last; the directories, which only their own container sees, come on top.
 //! - Anything else in the way is respected, until the asking client's own staleness rule removes it
 //!   ([`remove`]). Then the robbed holder's guard is retired, so that nobody waits for it.
 //! - A holder that wakes up after that touches and removes nothing that is no longer its own.
@@ -21,7 +23,7 @@ use lockspan_core::names::sibling_key;
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
 
-use crate::kernel::{Errno, Kernel, Owner, Place, Result, Signals, Stat, Times};
+use crate::kernel::{Errno, Kernel, Owner, Place, Result, Shared, Signals, Stat, Times};
 use crate::slot::{Held, Slot};
 
 // Results that are ignored below are those of steps without which the lock is as exclusive as before, only
@@ -46,6 +48,8 @@ pub enum Blocked {
     OwnProcess,
     /// A live process with the library holds it.
     Held,
+    /// A live process that shares only the credentials file holds it.
+    HeldElsewhere,
     /// A directory is in the way that nobody is proven to have left.
     Foreign,
     /// An old client without the library holds the sibling lock.
@@ -55,6 +59,8 @@ pub enum Blocked {
     /// The config directory takes no lock directory, but the login can be stored all the same: the client is
     /// to do what it would do without the library.
     NotHere,
+    /// Only the credentials file is shared, and locks on it do not work: the same.
+    NoSharedLock,
 }
 
 /// How a lock was taken.
@@ -103,15 +109,15 @@ pub fn take<K: Kernel>(
                 claim.hold(pid, &held);
                 return Ok(taken);
             }
-            Err(Blocked::Held) if worth_waiting(kernel, slot, start, patience) => {
+            Err(blocked) if worth_waiting(kernel, slot, blocked, start, patience) => {
                 kernel.sleep(patience.step, Signals::Delivered);
                 if !claim.is_valid() {
                     return Err(Blocked::OwnProcess);
                 }
             }
-            Err(Blocked::NotHere) => {
+            Err(blocked @ (Blocked::NotHere | Blocked::NoSharedLock)) => {
                 claim.end(pid);
-                return Err(Blocked::NotHere);
+                return Err(blocked);
             }
             Err(blocked) => {
                 if blocked != Blocked::Held {
@@ -125,8 +131,20 @@ pub fn take<K: Kernel>(
 }
 
 /// Whether a live holder will give the lock back in time; retires the guard of one that has lost its lock.
-fn worth_waiting<K: Kernel>(kernel: &mut K, slot: &Slot, start: u64, patience: Patience) -> bool {
+fn worth_waiting<K: Kernel>(
+    kernel: &mut K,
+    slot: &Slot,
+    blocked: Blocked,
+    start: u64,
+    patience: Patience,
+) -> bool {
     let now = kernel.monotonic();
+    match blocked {
+        Blocked::Held => {}
+        // Its lock directory is nowhere to be seen.
+        Blocked::HeldElsewhere => return now.saturating_sub(start) < patience.total,
+        _ => return false,
+    }
     match kernel.stat(Place::Lock) {
         Ok(stat) => {
             slot.present();
@@ -161,12 +179,32 @@ fn attempt<K: Kernel>(
     cycle: Cycle,
     mode: u32,
 ) -> core::result::Result<(Held, Taken), Blocked> {
-    let guard = lock_guard(kernel)?;
-    let result = make(kernel, guard, cycle, mode);
-    if let (Err(_), Some(guard)) = (&result, guard) {
-        kernel.guard_drop(guard.handle);
+    let shared = match kernel.shared_lock() {
+        Shared::NotNeeded => None,
+        Shared::Taken(shared) => Some(shared),
+        Shared::Busy => return Err(Blocked::HeldElsewhere),
+        Shared::Refused(errno) => return Err(Blocked::Refused(errno)),
+        Shared::Incoherent => return Err(Blocked::NoSharedLock),
+    };
+    let result = match lock_guard(kernel) {
+        Ok(guard) => {
+            let result = make(kernel, guard, cycle, mode);
+            if let (Err(_), Some(guard)) = (&result, guard) {
+                kernel.guard_drop(guard.handle);
+            }
+            result
+        }
+        Err(blocked) => Err(blocked),
+    };
+    match (result, shared) {
+        (Ok((held, taken)), shared) => Ok((Held { shared, ..held }, taken)),
+        (Err(blocked), shared) => {
+            if let Some(shared) = shared {
+                kernel.shared_drop(shared);
+            }
+            Err(blocked)
+        }
     }
-    result
 }
 
 /// How often a guard that was replaced while it was being locked is tried again.
@@ -266,7 +304,7 @@ fn make<K: Kernel>(
         let _ = kernel.write_record(Place::Record, &record);
         write_sibling_record(kernel, &record);
     }
-    Ok((Held { guard: guard.map(|guard| guard.handle), lock, sibling, cycle }, taken))
+    Ok((Held { guard: guard.map(|guard| guard.handle), shared: None, lock, sibling, cycle }, taken))
 }
 
 /// Which directory this process has just made. A process that was stopped in between cannot tell: its
@@ -556,6 +594,9 @@ fn release<K: Kernel>(
     }
     if let Some(guard) = held.guard {
         kernel.guard_drop(guard);
+    }
+    if let Some(shared) = held.shared {
+        kernel.shared_drop(shared);
     }
     match client {
         Client::Asked => claim.end(pid),

@@ -14,6 +14,8 @@ use crate::kernel::Stat;
 pub struct Held {
     /// The locked guard, if there is one.
     pub guard: Option<u64>,
+    /// The lock on the credentials file, where that is all that is shared.
+    pub shared: Option<u64>,
     /// The lock directory that was made.
     pub lock: Identity,
     /// The sibling directory that was made.
@@ -37,6 +39,7 @@ pub struct Slot {
     shown: AtomicIdentity,
     shown_mtime: AtomicU64,
     guard: AtomicU64,
+    shared: AtomicU64,
     lock: AtomicIdentity,
     sibling: AtomicIdentity,
     /// The sibling that a new client made while it held the lock.
@@ -76,6 +79,7 @@ impl Word {
 const HAS_GUARD: u64 = 1;
 const HAS_SIBLING: u64 = 2;
 const IS_REDIRECTED: u64 = 4;
+const HAS_SHARED: u64 = 8;
 
 impl Slot {
     /// A slot that holds nothing.
@@ -88,6 +92,7 @@ impl Slot {
             shown: AtomicIdentity::new(),
             shown_mtime: AtomicU64::new(0),
             guard: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
             lock: AtomicIdentity::new(),
             sibling: AtomicIdentity::new(),
             nested: AtomicIdentity::new(),
@@ -140,6 +145,7 @@ impl Slot {
         let flags = self.flags.load(Ordering::Relaxed);
         let held = Held {
             guard: (flags & HAS_GUARD != 0).then(|| self.guard.load(Ordering::Relaxed)),
+            shared: (flags & HAS_SHARED != 0).then(|| self.shared.load(Ordering::Relaxed)),
             lock: self.lock.load(),
             sibling: (flags & HAS_SIBLING != 0).then(|| self.sibling.load()),
             cycle: if flags & IS_REDIRECTED != 0 { Cycle::Redirected } else { Cycle::InPlace },
@@ -225,6 +231,10 @@ impl Claim<'_> {
             flags |= HAS_GUARD;
             slot.guard.store(guard, Ordering::Relaxed);
         }
+        if let Some(shared) = held.shared {
+            flags |= HAS_SHARED;
+            slot.shared.store(shared, Ordering::Relaxed);
+        }
         if let Some(sibling) = held.sibling {
             flags |= HAS_SIBLING;
             slot.sibling.store(sibling);
@@ -297,7 +307,7 @@ mod tests {
 
     fn held(ino: u64) -> Held {
         let identity = Identity { dev: 1, ino, birth: Time { sec: 5, nsec: 6 } };
-        Held { guard: Some(7), lock: identity, sibling: None, cycle: Cycle::Redirected }
+        Held { guard: Some(7), shared: Some(8), lock: identity, sibling: None, cycle: Cycle::Redirected }
     }
 
     #[test]

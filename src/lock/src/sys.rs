@@ -300,6 +300,24 @@ pub fn unlock(file: &Descriptor) -> Result<()> {
     unsafe { call!(SYS_flock, file.0, libc::LOCK_UN) }.map(drop)
 }
 
+/// fcntl(2) with `F_OFD_SETLK`: locks one byte of an open file, which need not be there, exclusively and without
+/// blocking.
+pub fn lock_byte(file: &Descriptor, byte: i64) -> Result<()> {
+    let mut range = byte_range(byte);
+    // SAFETY: a range.
+    unsafe { call!(SYS_fcntl, file.0, libc::F_OFD_SETLK, &raw mut range) }.map(drop)
+}
+
+fn byte_range(byte: i64) -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
 /// mmap(2), private and without any access, at an address of the kernel's choice; the address.
 pub fn map(file: &Descriptor, length: usize) -> Result<usize> {
     // SAFETY: a new mapping replaces none.

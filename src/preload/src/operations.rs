@@ -105,10 +105,12 @@ fn make_undisturbed(kernel: &mut Linux, Target { lock, asked, slot }: Target, mo
         Ok(Taken::FromDead) => ("taken-from-dead", how(cycle), Some(Ok(()))),
         Err(Blocked::OwnProcess) => ("blocked", "own-process", Some(Err(Errno::EXIST))),
         Err(Blocked::Held) => ("blocked", "held", Some(Err(Errno::EXIST))),
+        Err(Blocked::HeldElsewhere) => ("blocked", "held-elsewhere", Some(Err(Errno::EXIST))),
         Err(Blocked::Foreign) => ("blocked", "foreign", Some(Err(Errno::EXIST))),
         Err(Blocked::ForeignSibling) => ("blocked", "foreign-sibling", Some(Err(Errno::EXIST))),
         Err(Blocked::Refused(errno)) => ("blocked", "refused", Some(Err(errno))),
         Err(Blocked::NotHere) => ("bypassed", "config-directory-not-writable", None),
+        Err(Blocked::NoSharedLock) => ("bypassed", "locks-on-credentials-file-do-not-work", None),
     };
     record(lock, event, detail, answer.map_or(0, errno_of), took);
     answer

@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
-use lockspan_lock::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Signals, Stat, Times};
+use lockspan_lock::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Shared, Signals, Stat, Times};
 use lockspan_lock::protocol::{self, Asked, Make, Patience};
 use lockspan_lock::slot::Slot;
 
@@ -40,6 +40,7 @@ pub enum Answer {
     Open(OpenGuard),
     Locked(Option<u64>),
     Yes(bool),
+    Shared(Shared),
 }
 
 /// Thrown when a process has made its one call.
@@ -178,7 +179,8 @@ impl Kernel for Process<'_> {
     fn give_to_owner(&mut self, _: Place) {}
 
     fn unlink(&mut self, place: Place) -> Result<()> {
-        self.done(&format!("unlink {place:?}"), |world| world.unlink(place))
+        let home = self.home;
+        self.done(&format!("unlink {place:?}"), |world| world.unlink(home, place))
     }
 
     fn writable(&mut self, _: Place) -> bool {
@@ -186,22 +188,24 @@ impl Kernel for Process<'_> {
     }
 
     fn read_record(&mut self, place: Place) -> Option<Record> {
-        match self.step("read record", |world| Answer::Record(world.read_record(place))) {
+        let home = self.home;
+        match self.step("read record", |world| Answer::Record(world.read_record(home, place))) {
             Answer::Record(record) => record.and_then(|record| Record::parse(&record)),
             other => unreachable!("{other:?}"),
         }
     }
 
     fn write_record(&mut self, place: Place, record: &Record) -> Result<()> {
+        let home = self.home;
         self.done("write record", |world| {
-            world.write_record(place, &record.encode());
+            world.write_record(home, place, &record.encode());
             Ok(())
         })
     }
 
     fn guard_open(&mut self) -> Result<OpenGuard> {
-        let number = self.number;
-        match self.step("open guard", |world| Answer::Open(world.open_file(number, Place::Guard))) {
+        let (number, home) = (self.number, self.home);
+        match self.step("open guard", |world| Answer::Open(world.open_file(number, home, Place::Guard))) {
             Answer::Open(open) => Ok(open),
             other => unreachable!("{other:?}"),
         }
@@ -216,7 +220,8 @@ impl Kernel for Process<'_> {
     }
 
     fn guard_refused(&mut self) -> bool {
-        self.yes("is the guard refused", |world| world.refused(Place::Guard))
+        let home = self.home;
+        self.yes("is the guard refused", |world| world.refused(home, Place::Guard))
     }
 
     fn guard_drop(&mut self, guard: u64) {
@@ -228,16 +233,33 @@ impl Kernel for Process<'_> {
         assert_eq!(dropped, Ok(()));
     }
 
+    fn shared_lock(&mut self) -> Shared {
+        let number = self.number;
+        match self.step("lock credentials", |world| Answer::Shared(world.shared_lock(number))) {
+            Answer::Shared(shared) => shared,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn shared_drop(&mut self, shared: u64) {
+        let number = self.number;
+        let dropped = self.done("unlock credentials", |world| {
+            world.shared_drop(number, shared);
+            Ok(())
+        });
+        assert_eq!(dropped, Ok(()));
+    }
+
     // The removal file is never replaced, so that opening and locking it are one step. Waiting for another
     // process is no step at all: the same call is made again once that one has gone on.
     fn removal_lock(&mut self) -> Result<Option<u64>> {
-        let number = self.number;
-        if self.replayed == self.history.len() && self.world.refused(Place::Removal) {
+        let (number, home) = (self.number, self.home);
+        if self.replayed == self.history.len() && self.world.refused(home, Place::Removal) {
             self.world.sleeper = Some(number);
             resume_unwind(Box::new(Stopped));
         }
         match self.step("lock removals", |world| {
-            let file = world.open_file(number, Place::Removal);
+            let file = world.open_file(number, home, Place::Removal);
             Answer::Locked(world.flock(number, file.handle))
         }) {
             Answer::Locked(locked) => Ok(locked),

@@ -16,9 +16,10 @@ use lockspan_lock::kernel::Place;
 use lockspan_lock::protocol::Patience;
 use world::{Filesystem, World};
 
-const COHERENT: Filesystem = Filesystem { coherent_flock: true, birth_times: true };
-const NO_FLOCK: Filesystem = Filesystem { coherent_flock: false, birth_times: true };
-const NO_BIRTH: Filesystem = Filesystem { coherent_flock: true, birth_times: false };
+const COHERENT: Filesystem = Filesystem { coherent_flock: true, birth_times: true, file_mount: false };
+const NO_FLOCK: Filesystem = Filesystem { coherent_flock: false, ..COHERENT };
+const NO_BIRTH: Filesystem = Filesystem { birth_times: false, ..COHERENT };
+const FILE_MOUNT: Filesystem = Filesystem { file_mount: true, ..COHERENT };
 
 /// Gives up at once, and takes a busy guard without a lock directory for abandoned as early as possible: the
 /// harder case for every invariant.
@@ -208,7 +209,7 @@ fn explore(scenario: &Scenario) -> usize {
         // A process that is stopped for so long between its look at a directory and the rmdir after it can rob a
         // client without the library, as upstream's clients can each other: no call removes a directory by its
         // identity. Those with the library wait for it.
-        let removing = state.world.refused(Place::Removal);
+        let removing = [0, 1].iter().any(|home| state.world.refused(*home, Place::Removal));
         if state.pauses > 0 && state.world.timely && state.world.has_lock_directories() && !removing {
             next.push((pause(&state), Step::Pause));
         }
@@ -269,6 +270,12 @@ scenarios! {
     theft_with_foreign_old: COHERENT, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 0, 1;
     #[ignore = "some minutes; scripts/test --full runs it"]
     theft_with_a_kill: COHERENT, [(Old, 0), (Old, 0)], IMPATIENT, 1, 1;
+    file_mount_old_and_new: FILE_MOUNT, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
+    file_mount_two_in_one_home: FILE_MOUNT, [(Old, 0), (New, 0)], IMPATIENT, 2, 0;
+    file_mount_that_wait: FILE_MOUNT, [(New, 0), (New, 1)], PATIENT, 1, 0;
+    file_mount_with_foreign: FILE_MOUNT, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
+    file_mount_three: FILE_MOUNT, [(Old, 0), (New, 1), (Old, 1)], IMPATIENT, 0, 0;
+    file_mount_theft: FILE_MOUNT, [(Old, 0), (New, 1)], IMPATIENT, 0, 1;
     no_flock_old_and_new: NO_FLOCK, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
     no_flock_with_foreign: NO_FLOCK, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
     no_birth_old_and_new: NO_BIRTH, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockspan_core::record::{BOOT_ID_LENGTH, HOST_LENGTH, RECORD_LENGTH};
 use lockspan_core::{Identity, Time, stale};
-use lockspan_lock::kernel::{Errno, OpenGuard, Owner, Place, Result, Stat, Times};
+use lockspan_lock::kernel::{Errno, OpenGuard, Owner, Place, Result, Shared, Stat, Times};
 
 /// What can differ between filesystems.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -15,9 +15,11 @@ pub struct Filesystem {
     pub coherent_flock: bool,
     /// Whether directories have a birth time.
     pub birth_times: bool,
+    /// Whether the credentials file is all that the homes share.
+    pub file_mount: bool,
 }
 
-/// Where a directory or file is. Everything but the sibling is shared by all.
+/// Where a directory or file is. Everything but the sibling is shared by all, or nothing is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Path {
     home: u8,
@@ -41,10 +43,12 @@ pub struct World {
     /// Milliseconds.
     clock: u64,
     nodes: BTreeMap<Path, Node>,
-    records: BTreeMap<Place, Box<[u8]>>,
+    records: BTreeMap<Path, Box<[u8]>>,
     births: u32,
     /// flocks: which file each process has locked, by inode.
     flocks: BTreeSet<(u64, usize)>,
+    /// The process that has the lock on the credentials file.
+    shared: Option<usize>,
     /// Processes between taking and releasing, as they themselves believe.
     critical: BTreeSet<usize>,
     /// Processes that ended or were killed.
@@ -71,6 +75,7 @@ impl World {
             records: BTreeMap::new(),
             births: 0,
             flocks: BTreeSet::new(),
+            shared: None,
             critical: BTreeSet::new(),
             ended: BTreeSet::new(),
             robbed: BTreeSet::new(),
@@ -80,8 +85,9 @@ impl World {
         }
     }
 
-    fn path(home: u8, place: Place) -> Path {
-        Path { home: if place == Place::Sibling { home } else { 0 }, place }
+    fn path(&self, home: u8, place: Place) -> Path {
+        let private = place == Place::Sibling || self.filesystem.file_mount;
+        Path { home: if private { home } else { 0 }, place }
     }
 
     fn break_with(&mut self, what: String) {
@@ -120,7 +126,7 @@ impl World {
 
     pub fn mkdir(&mut self, actor: usize, home: u8, place: Place) -> Result<()> {
         self.timely = true;
-        let path = World::path(home, place);
+        let path = self.path(home, place);
         if self.nodes.contains_key(&path) {
             return Err(Errno::EXIST);
         }
@@ -131,7 +137,7 @@ impl World {
     /// Invariant: nobody removes the directory of a live process that has it, unless it is stale.
     pub fn rmdir(&mut self, actor: usize, home: u8, place: Place) -> Result<()> {
         self.timely = true;
-        let path = World::path(home, place);
+        let path = self.path(home, place);
         let node = self.nodes.remove(&path).ok_or(Errno::NOENT)?;
         let alive = node.maker != actor && !self.ended.contains(&node.maker);
         if alive && !self.robbed.contains(&node.maker) {
@@ -148,7 +154,7 @@ impl World {
     /// itself, it robs its successor: that is upstream's own doing.
     pub fn rmdir_blindly(&mut self, actor: usize, home: u8, place: Place) -> Result<()> {
         if self.robbed.contains(&actor)
-            && let Some(node) = self.nodes.get(&World::path(home, place))
+            && let Some(node) = self.nodes.get(&self.path(home, place))
             && node.maker != actor
         {
             self.robbed.insert(node.maker);
@@ -157,7 +163,7 @@ impl World {
     }
 
     pub fn stat(&self, home: u8, place: Place) -> Result<Stat> {
-        let node = self.nodes.get(&World::path(home, place)).ok_or(Errno::NOENT)?;
+        let node = self.nodes.get(&self.path(home, place)).ok_or(Errno::NOENT)?;
         let mtime = Time { sec: (node.mtime / 1000) as i64, nsec: (node.mtime % 1000 * 1_000_000) as u32 };
         Ok(Stat { identity: node.identity, mtime })
     }
@@ -173,7 +179,8 @@ impl World {
         self.timely = true;
         assert_eq!(times, Times::NOW, "the model's clients set no other time");
         let clock = self.clock;
-        let node = self.nodes.get_mut(&World::path(home, place)).ok_or(Errno::NOENT)?;
+        let path = self.path(home, place);
+        let node = self.nodes.get_mut(&path).ok_or(Errno::NOENT)?;
         if node.identity != identity {
             return Err(Errno::NOENT);
         }
@@ -184,25 +191,47 @@ impl World {
         Ok(())
     }
 
-    pub fn unlink(&mut self, place: Place) -> Result<()> {
+    pub fn unlink(&mut self, home: u8, place: Place) -> Result<()> {
+        let path = self.path(home, place);
         match place {
             Place::Record | Place::SiblingRecord(_) => {
-                self.records.remove(&place).map(drop).ok_or(Errno::NOENT)
+                self.records.remove(&path).map(drop).ok_or(Errno::NOENT)
             }
-            place => self.nodes.remove(&World::path(0, place)).map(drop).ok_or(Errno::NOENT),
+            _ => self.nodes.remove(&path).map(drop).ok_or(Errno::NOENT),
         }
     }
 
-    pub fn read_record(&self, place: Place) -> Option<Box<[u8]>> {
-        self.records.get(&place).cloned()
+    pub fn read_record(&self, home: u8, place: Place) -> Option<Box<[u8]>> {
+        self.records.get(&self.path(home, place)).cloned()
     }
 
-    pub fn write_record(&mut self, place: Place, record: &[u8; RECORD_LENGTH]) {
-        self.records.insert(place, Box::from(record.as_slice()));
+    pub fn write_record(&mut self, home: u8, place: Place, record: &[u8; RECORD_LENGTH]) {
+        self.records.insert(self.path(home, place), Box::from(record.as_slice()));
     }
 
-    pub fn open_file(&mut self, actor: usize, place: Place) -> OpenGuard {
-        let path = World::path(0, place);
+    pub fn shared_lock(&mut self, actor: usize) -> Shared {
+        if !self.filesystem.file_mount {
+            return Shared::NotNeeded;
+        }
+        match self.shared {
+            Some(_) => Shared::Busy,
+            None => {
+                self.shared = Some(actor);
+                Shared::Taken(actor as u64)
+            }
+        }
+    }
+
+    /// Invariant: nobody gives back what he does not have.
+    pub fn shared_drop(&mut self, actor: usize, shared: u64) {
+        if self.shared != Some(actor) || shared != actor as u64 {
+            self.break_with(format!("{actor} gives back the lock on the credentials file, which is not its"));
+        }
+        self.shared = None;
+    }
+
+    pub fn open_file(&mut self, actor: usize, home: u8, place: Place) -> OpenGuard {
+        let path = self.path(home, place);
         let identity = match self.nodes.get(&path) {
             Some(node) => node.identity,
             None => self.create(path, actor),
@@ -218,11 +247,11 @@ impl World {
         Some(handle)
     }
 
-    pub fn refused(&self, place: Place) -> bool {
+    pub fn refused(&self, home: u8, place: Place) -> bool {
         self.filesystem.coherent_flock
             && self
                 .nodes
-                .get(&World::path(0, place))
+                .get(&self.path(home, place))
                 .is_some_and(|node| self.flocks.iter().any(|(file, _)| *file == node.identity.ino))
     }
 
@@ -247,6 +276,7 @@ impl World {
     /// The process is gone, with its locks, and without a chance to tidy up.
     pub fn end(&mut self, actor: usize) {
         self.flocks.retain(|(_, holder)| *holder != actor);
+        self.shared = self.shared.filter(|holder| *holder != actor);
         self.critical.remove(&actor);
         self.ended.insert(actor);
     }
