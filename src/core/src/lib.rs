@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod names;
+pub mod pair;
 pub mod path;
 pub mod record;
 pub mod settings;

@@ -12,6 +12,7 @@ pub mod kernel;
 #[expect(unsafe_code, reason = "unmaps the guard file; the block has its note")]
 pub mod linux;
 pub mod protocol;
+pub mod publish;
 pub mod slot;
 #[expect(unsafe_code, reason = "system calls; each block has its note")]
 pub mod sys;

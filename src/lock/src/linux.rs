@@ -175,7 +175,7 @@ impl Linux {
     ///
     /// A kernel older than 5.8 does not say so. There it counts as one if it lies on another filesystem than its
     /// directory.
-    fn credentials_are_mounted(&mut self) -> bool {
+    pub fn credentials_are_mounted(&mut self) -> bool {
         let Ok(file) = sys::statx(AT_FDCWD, self.path(Place::Credentials), AT_SYMLINK_NOFOLLOW) else {
             return false;
         };
@@ -367,7 +367,7 @@ impl Kernel for Linux {
     }
 
     fn unlink(&mut self, place: Place) -> Result<()> {
-        sys::unlink(self.path(place))
+        sys::unlink(AT_FDCWD, self.path(place))
     }
 
     fn writable(&mut self, place: Place) -> bool {

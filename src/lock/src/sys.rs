@@ -36,6 +36,9 @@ errnos!(
     INVAL = EINVAL,
     ROFS = EROFS,
     NOSYS = ENOSYS,
+    NOSPC = ENOSPC,
+    IO = EIO,
+    DQUOT = EDQUOT,
     WOULDBLOCK = EWOULDBLOCK
 );
 
@@ -192,9 +195,9 @@ pub fn rmdir(path: &CStr) -> Result<()> {
 
 /// unlinkat(2) of a file.
 #[inline(never)]
-pub fn unlink(path: &CStr) -> Result<()> {
+pub fn unlink(at: c_int, path: &CStr) -> Result<()> {
     // SAFETY: a C string.
-    unsafe { call!(SYS_unlinkat, AT_FDCWD, path, 0usize) }.map(drop)
+    unsafe { call!(SYS_unlinkat, at, path, 0usize) }.map(drop)
 }
 
 /// statx(2) of a path from a directory; an empty path with `AT_EMPTY_PATH` is the directory itself.
@@ -272,11 +275,41 @@ pub fn read(file: &Descriptor, buffer: &mut [u8]) -> Result<usize> {
     unsafe { call!(SYS_read, file.0, buffer.as_mut_ptr(), buffer.len()) }
 }
 
+/// read(2) until the end of the file or of the buffer.
+pub fn read_all(file: &Descriptor, buffer: &mut [u8]) -> Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match read(file, rest)? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    Ok(length)
+}
+
 /// write(2).
 #[inline(never)]
 pub fn write(file: &Descriptor, bytes: &[u8]) -> Result<usize> {
     // SAFETY: bytes of the length given.
     unsafe { call!(SYS_write, file.0, bytes.as_ptr(), bytes.len()) }
+}
+
+/// pwrite64(2).
+pub fn write_at(file: &Descriptor, bytes: &[u8], offset: usize) -> Result<usize> {
+    // SAFETY: bytes of the length given.
+    unsafe { call!(SYS_pwrite64, file.0, bytes.as_ptr(), bytes.len(), offset) }
+}
+
+/// fdatasync(2).
+pub fn sync(file: &Descriptor) -> Result<()> {
+    // SAFETY: takes no address.
+    unsafe { call!(SYS_fdatasync, file.0) }.map(drop)
+}
+
+/// renameat(2).
+pub fn rename(from_at: c_int, from: &CStr, to: &CStr) -> Result<()> {
+    // SAFETY: two C strings.
+    unsafe { call!(SYS_renameat2, from_at, from, AT_FDCWD, to, 0usize) }.map(drop)
 }
 
 /// ftruncate(2).

@@ -103,6 +103,7 @@ pub unsafe fn raw(number: c_long, mut arguments: Arguments) -> isize {
 /// Where a call has its path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PathArgument {
+    #[cfg_attr(target_arch = "aarch64", expect(dead_code, reason = "no call that this kernel has"))]
     First,
     BehindDescriptor,
 }
@@ -188,13 +189,13 @@ unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
         };
     };
     let (at, path) = (argument.at(arguments), argument.of(arguments));
-    let [_, b, c, ..] = *arguments;
+    let c = arguments[2];
     // SAFETY: the arguments are those of the call that the number names.
     let answered = unsafe {
         match number {
             libc::SYS_mkdirat => operations::make(at, path, c as usize as libc::mode_t),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_mkdir => operations::make(at, path, b as usize as libc::mode_t),
+            libc::SYS_mkdir => operations::make(at, path, arguments[1] as usize as libc::mode_t),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_rmdir => operations::remove(at, path, libc::AT_REMOVEDIR),
             libc::SYS_unlinkat => operations::remove(at, path, c as c_int),
@@ -211,14 +212,14 @@ unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
 
 /// Puts the modification time that this process is to see into what a call has found.
 unsafe fn show(number: c_long, arguments: &Arguments, mtime: Time) {
-    let [_, b, c, _, e, _] = *arguments;
+    let [_, _, c, _, e, _] = *arguments;
     // SAFETY: the arguments are those of the call that the number names.
     unsafe {
         match number {
             libc::SYS_statx => (*e.cast::<libc::statx>()).set_mtime(mtime),
             libc::SYS_newfstatat => (*c.cast::<libc::stat>()).set_mtime(mtime),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_stat | libc::SYS_lstat => (*b.cast::<libc::stat>()).set_mtime(mtime),
+            libc::SYS_stat | libc::SYS_lstat => (*arguments[1].cast::<libc::stat>()).set_mtime(mtime),
             _ => {}
         }
     }

@@ -13,11 +13,13 @@
     reason = "the hooks have the contracts of the functions that they stand for"
 )]
 
+mod credentials;
 mod environment;
 mod events;
 mod exit;
 mod gate;
 mod matching;
+mod memory;
 mod operations;
 mod panic;
 mod program;

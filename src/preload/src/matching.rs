@@ -8,7 +8,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use lockspan_core::names::{
-    CONFIG_BELOW_HOME, ConfigDirectory, LOCKS, REFRESH_LOCK, SIBLING_SUFFIX, config_directory,
+    CONFIG_BELOW_HOME, CREDENTIALS, ConfigDirectory, LOCKS, REFRESH_LOCK, SIBLING_SUFFIX, config_directory,
 };
 use lockspan_core::path::split_last;
 use lockspan_core::text::Text;
@@ -57,6 +57,25 @@ pub unsafe fn target(at: c_int, path: *const c_char, kernel: &mut Linux) -> Opti
     }
     kernel.serve(length, LOCKS.get(lock)?)?;
     Some((lock, asked))
+}
+
+/// Whether a path is that of the credentials file; `kernel` serves its directory from then on.
+#[inline(never)]
+pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<()> {
+    // SAFETY: the caller passed a path, and its length was taken before.
+    let (parent, last) = split_last(unsafe { CStr::from_ptr(path) }.to_bytes())?;
+    if last != CREDENTIALS {
+        return None;
+    }
+    let buffer = kernel.path_buffer();
+    let mut length = config_directory_path(buffer)?;
+    if !same_text(parent, buffer.get(..length)?) {
+        if !same_directory(at, parent, buffer, length)? {
+            return None;
+        }
+        length = config_directory_path(buffer)?;
+    }
+    kernel.serve(length, LOCKS.get(sibling_lock()?)?)
 }
 
 /// Makes `kernel` serve a lock of this process's config directory.

@@ -16,6 +16,7 @@ use lockspan_lock::protocol::{self, Asked, Blocked, Make, Patience, Removed, Tak
 use lockspan_lock::slot::Slot;
 use lockspan_lock::sys;
 
+use crate::credentials;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::matching::{self, target};
@@ -69,7 +70,7 @@ unsafe fn served(at: c_int, path: *const c_char, would: &'static str, kernel: &m
 }
 
 /// Takes a step of the protocol, during which no signal handler runs.
-fn undisturbed<R>(kernel: &mut Linux, step: impl FnOnce(&mut Linux) -> R) -> R {
+pub fn undisturbed<R>(kernel: &mut Linux, step: impl FnOnce(&mut Linux) -> R) -> R {
     kernel.block_signals();
     let result = step(kernel);
     kernel.unblock_signals();
@@ -100,6 +101,10 @@ fn make_undisturbed(kernel: &mut Linux, Target { lock, asked, slot }: Target, mo
     let patience = if main_thread { ON_MAIN_THREAD } else { ON_OTHER_THREADS };
     let taken = protocol::take(kernel, slot, cycle, mode, patience);
     let took = kernel.monotonic().saturating_sub(start);
+    if taken.is_ok() && lock == 0 {
+        // The client reads its credentials again, now that it has the lock.
+        credentials::note(kernel);
+    }
     let (event, detail, answer) = match taken {
         Ok(Taken::Free) => ("taken", how(cycle), Some(Ok(()))),
         Ok(Taken::FromDead) => ("taken-from-dead", how(cycle), Some(Ok(()))),

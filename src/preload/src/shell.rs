@@ -19,17 +19,30 @@ const PLAUSIBLE: core::ops::Range<usize> = 4096..usize::MAX - 4096;
 /// A path at an address that is neither plainly wrong nor readable faults here instead of in the kernel.
 #[inline(never)]
 pub unsafe fn may_be_lock(path: *const c_char) -> bool {
+    // SAFETY: the caller's path.
+    unsafe { tail(path) }.is_some_and(|tail| tail == *b"lock" || tail[3] == b'/')
+}
+
+/// Whether a path can be that of the credentials file, as above.
+#[inline(never)]
+pub unsafe fn may_be_credentials(path: *const c_char) -> bool {
+    // SAFETY: the caller's path.
+    unsafe { tail(path) }.is_some_and(|tail| tail == *b"json" || tail[3] == b'/')
+}
+
+/// The last four bytes of a path.
+#[inline(always)]
+unsafe fn tail(path: *const c_char) -> Option<[u8; 4]> {
     if !PLAUSIBLE.contains(&path.addr()) {
-        return false;
+        return None;
     }
     // SAFETY: the caller hands a path to a function that takes a C string.
     let length = unsafe { libc::strlen(path) };
     if length < 4 {
-        return false;
+        return None;
     }
     // SAFETY: the last four bytes of a string of at least four.
-    let tail = unsafe { path.add(length - 4).cast::<[u8; 4]>().read() };
-    tail == *b"lock" || tail[3] == b'/'
+    Some(unsafe { path.add(length - 4).cast::<[u8; 4]>().read() })
 }
 
 /// Turns a result of the kernel's kind, zero or an errno, into the C one. Nothing may follow it in a hook:
@@ -86,6 +99,7 @@ impl Found for libc::statx {
 /// - `pass`: the original is called.
 /// - `shown(at, path)`: the original is called, with the path that this process is to see instead of `path`.
 /// - `shown(at, path, buffer)`: the same, and the modification time in `buffer` is what it is to see.
+/// - `replaces(from_at, from, to_at, to, flags)`: a rename, which may be onto the credentials file.
 /// - `gate`: `syscall()`, which has its own file.
 /// - `operation(at, path, ...)`: a function of [`crate::operations`] answers, or the original is called.
 macro_rules! symbols {
@@ -143,6 +157,17 @@ macro_rules! symbols {
                 $crate::shell::Found::set_mtime(unsafe { &mut *$buffer }, mtime);
             }
             return result;
+        }
+        $original($($argument),*)
+    }};
+    (@ $original:ident ($($argument:ident),*) replaces($from_at:ident, $from:ident, $to_at:ident, $to:ident, $flags:tt)) => {{
+        // SAFETY: the caller passed a path.
+        if $flags == 0 && unsafe { $crate::shell::may_be_credentials($to) } {
+            // SAFETY: as above, and another one.
+            let answered = unsafe { $crate::credentials::replace($from_at, $from, $to_at, $to) };
+            if let Some(result) = answered {
+                return $crate::shell::answer(result);
+            }
         }
         $original($($argument),*)
     }};

@@ -71,9 +71,9 @@ symbols! {
     fopen(path: Path, mode: *const c_char) -> *mut FILE = pass;
     fopen64(path: Path, mode: *const c_char) -> *mut FILE = pass;
     close(descriptor: c_int) -> c_int = pass;
-    rename(from: Path, to: Path) -> c_int = pass;
-    renameat(from_at: c_int, from: Path, to_at: c_int, to: Path) -> c_int = pass;
-    renameat2(from_at: c_int, from: Path, to_at: c_int, to: Path, flags: c_uint) -> c_int = pass;
+    rename(from: Path, to: Path) -> c_int = replaces(AT_FDCWD, from, AT_FDCWD, to, 0);
+    renameat(from_at: c_int, from: Path, to_at: c_int, to: Path) -> c_int = replaces(from_at, from, to_at, to, 0);
+    renameat2(from_at: c_int, from: Path, to_at: c_int, to: Path, flags: c_uint) -> c_int = replaces(from_at, from, to_at, to, flags);
     unlink(path: Path) -> c_int = pass;
 
     syscall(number: c_long, a: *mut c_void, b: *mut c_void, c: *mut c_void, d: *mut c_void, e: *mut c_void, f: *mut c_void) -> c_long = gate;

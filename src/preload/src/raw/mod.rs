@@ -15,7 +15,6 @@ mod entry;
 mod patch;
 
 use core::ffi::CStr;
-use core::slice;
 
 use lockspan_core::settings::Mode;
 use lockspan_core::sites::{self, BuildId, MACHINE, Sites};
@@ -25,6 +24,7 @@ use lockspan_lock::sys;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::matching::terminated;
+use crate::memory::Memory;
 use crate::program::Program;
 
 /// Why the raw calls of a program are not reached.
@@ -104,20 +104,10 @@ const LARGEST_TABLE: usize = 1 << 20;
 /// Reads a table into memory of its own for as long as `use_it` takes; `None` if that cannot be.
 #[cold]
 fn with_table(file: &sys::Descriptor, use_it: impl FnOnce(Option<&[u8]>)) {
-    let Ok(memory) = sys::map_memory(LARGEST_TABLE) else { return use_it(None) };
-    // SAFETY: new memory of this length, unmapped below and known to nobody else.
-    let buffer = unsafe { slice::from_raw_parts_mut(memory as *mut u8, LARGEST_TABLE) };
-    let mut length = 0;
-    let whole = loop {
-        match buffer.get_mut(length..).map(|rest| sys::read(file, rest)) {
-            Some(Ok(0)) => break length < LARGEST_TABLE,
-            Some(Ok(read)) => length += read,
-            _ => break false,
-        }
-    };
-    use_it(buffer.get(..length).filter(|_| whole));
-    // SAFETY: mapped above; nothing refers to it any more.
-    let _ = unsafe { sys::unmap(memory, LARGEST_TABLE) };
+    let Ok(mut memory) = Memory::new(LARGEST_TABLE) else { return use_it(None) };
+    let text = memory.bytes();
+    let length = sys::read_all(file, text).ok().filter(|&length| length < LARGEST_TABLE);
+    use_it(length.and_then(|length| text.get(..length)));
 }
 
 fn table<'a>(text: &'a [u8], build_id: &BuildId) -> Option<Sites<'a>> {

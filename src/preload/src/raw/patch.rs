@@ -12,6 +12,7 @@ use lockspan_core::stub::native as stub;
 use lockspan_lock::sys::{self, Errno};
 
 use super::{Blind, entry};
+use crate::memory::Memory;
 use crate::program::{Place, Program};
 
 /// The task directory of a process with one thread has three links: itself, its parent, and the thread.
@@ -37,12 +38,12 @@ pub fn patch(program: &Program, sites: &Sites<'_>) -> Result<(), Blind> {
 fn patch_undisturbed(program: &Program, sites: &Sites<'_>) -> Result<(), Blind> {
     let work = Work { program, sites, page: page_size() };
     let (pages, count) = work.verify()?;
-    let stubs = Memory::near(program, work.page, count * stub::LARGEST)?;
-    let copies = Memory::new(pages * work.page)?;
+    let mut stubs = below(program, work.page, count * stub::LARGEST)?;
+    let mut copies = Memory::new(pages * work.page).map_err(|_| Blind::Refused)?;
     let file = sys::open(c"/proc/self/exe", libc::O_RDONLY, 0).map_err(|_| Blind::Refused)?;
-    work.write(&stubs, &copies)?;
-    stubs.make_code()?;
-    copies.make_code()?;
+    work.write(&mut stubs, &mut copies).ok_or(Blind::NoRoom)?;
+    make_code(&stubs)?;
+    make_code(&copies)?;
     let moved = work.each_page(pages, |index, to| {
         // SAFETY: there is no other thread. The copy does what the page did, the stubs included, and is not used
         // by its old address any more.
@@ -135,12 +136,12 @@ impl Work<'_> {
     }
 
     /// Writes the stubs, and the copies of the pages with the jumps to them.
-    fn write(&self, stubs: &Memory, copies: &Memory) -> Result<(), Blind> {
+    fn write(&self, stubs: &mut Memory, copies: &mut Memory) -> Option<()> {
         let (mut pages, mut count) = (0, 0);
         for step in self.steps().flatten() {
             match step {
                 Step::Page(place) => {
-                    let copy = copies.part(pages * self.page, self.page).ok_or(Blind::Refused)?;
+                    let copy = copies.bytes().get_mut(pages * self.page..)?.get_mut(..self.page)?;
                     // SAFETY: a page of the program, mapped to be read; the copy is memory of ours.
                     unsafe {
                         ptr::copy_nonoverlapping(place.address as *const u8, copy.as_mut_ptr(), self.page)
@@ -149,18 +150,18 @@ impl Work<'_> {
                 }
                 Step::Site { site, address, behind } => {
                     let start = count * stub::LARGEST;
-                    let code = stubs.part(start, stub::LARGEST).ok_or(Blind::Refused)?;
                     let stub = (stubs.address + start) as u64;
+                    let code = stubs.bytes().get_mut(start..)?;
                     let entry = entry::enter as *const () as u64;
-                    stub::write(code, &site, address as u64, stub, entry).ok_or(Blind::NoRoom)?;
-                    let (_, jump) = stub::replacement(&site, address as u64, stub).ok_or(Blind::NoRoom)?;
-                    let place = copies.part(behind, jump.len()).ok_or(Blind::Refused)?;
+                    stub::write(code, &site, address as u64, stub, entry)?;
+                    let (_, jump) = stub::replacement(&site, address as u64, stub)?;
+                    let place = copies.bytes().get_mut(behind..)?.get_mut(..jump.len())?;
                     place.iter_mut().zip(jump).for_each(|(to, from)| *to = from);
                     count += 1;
                 }
             }
         }
-        Ok(())
+        Some(())
     }
 
     /// Does something to the first `count` pages; how many were done if one failed.
@@ -177,66 +178,29 @@ impl Work<'_> {
     }
 }
 
-/// Memory of ours, given back when dropped.
-struct Memory {
-    address: usize,
-    length: usize,
-}
-
-impl Memory {
-    fn new(length: usize) -> Result<Memory, Blind> {
-        let address = sys::map_memory(length).map_err(|_| Blind::Refused)?;
-        Ok(Memory { address, length })
-    }
-
-    /// Memory below the program, as close as possible: a jump does not reach far.
-    fn near(program: &Program, page: usize, length: usize) -> Result<Memory, Blind> {
-        const ATTEMPTS: usize = 256;
-        let length = (length + page - 1) & !(page - 1);
-        let mut address = program.lowest().ok_or(Blind::NoRoom)? as usize & !(page - 1);
-        for _ in 0..ATTEMPTS {
-            address = address.checked_sub(length).ok_or(Blind::NoRoom)?;
-            match sys::map_memory_at(address, length) {
-                Ok(()) => return Ok(Memory { address, length }),
-                Err(Errno::EXIST) => {}
-                // Below what the kernel gives out.
-                Err(Errno::PERM) => return Err(Blind::NoRoom),
-                Err(_) => return Err(Blind::Refused),
-            }
+/// Memory for stubs below the program, as close as possible: a jump does not reach far.
+fn below(program: &Program, page: usize, length: usize) -> Result<Memory, Blind> {
+    const ATTEMPTS: usize = 256;
+    let length = (length + page - 1) & !(page - 1);
+    let mut address = program.lowest().ok_or(Blind::NoRoom)? as usize & !(page - 1);
+    for _ in 0..ATTEMPTS {
+        address = address.checked_sub(length).ok_or(Blind::NoRoom)?;
+        match Memory::at(address, length) {
+            Ok(memory) => return Ok(memory),
+            Err(Errno::EXIST) => {}
+            // Below what the kernel gives out.
+            Err(Errno::PERM) => return Err(Blind::NoRoom),
+            Err(_) => return Err(Blind::Refused),
         }
-        Err(Blind::NoRoom)
     }
-
-    /// Some of it, until it is made code.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "the parts that are asked for do not overlap while they are used"
-    )]
-    fn part(&self, start: usize, length: usize) -> Option<&mut [u8]> {
-        let end = start.checked_add(length)?;
-        // SAFETY: mapped, and nobody else's; see above.
-        (end <= self.length)
-            .then(|| unsafe { slice::from_raw_parts_mut((self.address + start) as *mut u8, length) })
-    }
-
-    fn make_code(&self) -> Result<(), Blind> {
-        // SAFETY: everything is written.
-        unsafe { sys::make_code(self.address, self.length) }.map_err(|_| Blind::Refused)?;
-        entry::written(self.address, self.length);
-        Ok(())
-    }
-
-    /// Leaves it mapped.
-    fn keep(self) {
-        core::mem::forget(self);
-    }
+    Err(Blind::NoRoom)
 }
 
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: mapped for this, and nothing leads there any more.
-        let _ = unsafe { sys::unmap(self.address, self.length) };
-    }
+/// Makes memory code, and tells the processor.
+fn make_code(memory: &Memory) -> Result<(), Blind> {
+    memory.make_code().map_err(|_| Blind::Refused)?;
+    entry::written(memory.address, memory.length);
+    Ok(())
 }
 
 fn page_size() -> usize {

@@ -1,0 +1,164 @@
+//! The pair of tokens in a credentials file, as far as it has to be known which of two is the newer.
+//!
+//! A token itself never leaves the text that it is in: of the refresh token only a hash is kept, to tell whether
+//! it is the same one.
+
+/// Which pair a process has seen: never 0, so that this may stand for none.
+pub type Generation = u64;
+
+/// The generation of a file without a pair.
+const BLANK: Generation = 1;
+
+/// What a credentials file says of its login.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pair {
+    /// A hash of the refresh token.
+    token: Generation,
+    /// When the access token expires, in milliseconds since the epoch.
+    expires: u64,
+}
+
+/// Reads the pair of a credentials file; `None` if it has none: logged out, or no such file at all.
+pub fn pair(credentials: &[u8]) -> Option<Pair> {
+    let login = member(credentials, b"claudeAiOauth")?;
+    let token = member(login, b"refreshToken")?.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if token.is_empty() {
+        return None;
+    }
+    let expires = member(login, b"expiresAt").and_then(crate::text::parse_number).unwrap_or_default();
+    Some(Pair { token: hash(token), expires })
+}
+
+/// The generation of what a credentials file holds.
+pub fn generation(pair: Option<Pair>) -> Generation {
+    pair.map_or(BLANK, |pair| pair.token)
+}
+
+/// Whether a process may put `new` in the place of `present`, having last seen `seen`, if anything.
+///
+/// One that has seen what is there may do what it likes, log out included. One that has not is about to undo
+/// somebody else's refresh, unless what it brings is newer all the same, as after a login, or the same.
+pub fn may_replace(seen: Option<Generation>, present: Option<Pair>, new: Option<Pair>) -> bool {
+    let (Some(seen), Some(present)) = (seen, present) else { return true };
+    seen == present.token
+        || new.is_some_and(|new| new.token == present.token || new.expires > present.expires)
+}
+
+/// FNV-1a, but for the values that mean something else.
+fn hash(bytes: &[u8]) -> Generation {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    hash.max(BLANK + 1)
+}
+
+/// The value of a member of a JSON object, as text. `None` if there is none, or before it something that is no
+/// JSON.
+fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = space(object).strip_prefix(b"{")?;
+    loop {
+        let (found, after) = value(space(rest))?;
+        let (text, after) = value(space(space(after).strip_prefix(b":")?))?;
+        if found.strip_prefix(b"\"").and_then(|found| found.strip_suffix(b"\"")) == Some(name) {
+            return Some(text);
+        }
+        rest = space(after).strip_prefix(b",")?;
+    }
+}
+
+fn space(text: &[u8]) -> &[u8] {
+    text.trim_ascii_start()
+}
+
+/// Splits a JSON value off the start of a text.
+fn value(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
+    for (index, &byte) in text.iter().enumerate() {
+        let ends = match byte {
+            _ if escaped => {
+                escaped = false;
+                false
+            }
+            b'\\' if quoted => {
+                escaped = true;
+                false
+            }
+            b'"' => {
+                quoted = !quoted;
+                !quoted && depth == 0
+            }
+            _ if quoted => false,
+            b'{' | b'[' => {
+                depth = depth.checked_add(1)?;
+                false
+            }
+            b'}' | b']' if depth > 0 => {
+                depth -= 1;
+                depth == 0
+            }
+            // A number or a word has no end of its own.
+            b',' | b'}' | b']' | b':' if depth == 0 => return text.split_at_checked(index),
+            b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return text.split_at_checked(index),
+            _ => false,
+        };
+        if ends {
+            return text.split_at_checked(index + 1);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::format;
+
+    use super::*;
+
+    fn credentials(token: &str, expires: u64) -> Option<Pair> {
+        let text = format!(
+            r#"{{ "mcpOAuth": {{"x": {{"refreshToken": "other", "a": [1, "}}\"]"]}}}},
+              "claudeAiOauth":{{"accessToken":"a\"b","refreshToken":"{token}","expiresAt":{expires},"scopes":["s"]}}}}"#
+        );
+        pair(text.as_bytes())
+    }
+
+    #[test]
+    fn the_login_is_found_among_others() {
+        let found = credentials("t", 17).expect("a pair");
+        assert_eq!(found, Pair { token: hash(b"t"), expires: 17 });
+        assert_eq!(credentials("", 17), None, "blank");
+        for none in [
+            "",
+            "{}",
+            "{",
+            "null",
+            r#"{"claudeAiOauth":null}"#,
+            r#"{"claudeAiOauth":{"refreshToken":null}}"#,
+            r#"{"claudeAiOauth":{"refreshToken":"t"#,
+            r#"{"mcpOAuth":{"refreshToken":"t","expiresAt":1}}"#,
+        ] {
+            assert_eq!(pair(none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn only_a_stale_process_is_refused_and_only_what_is_older() {
+        let (old, present, newer, blank) =
+            (credentials("old", 1), credentials("present", 2), credentials("newer", 3), None);
+        let seen = |pair| Some(generation(pair));
+        // Up to date: a refresh, a log-out, even an older pair.
+        for new in [newer, blank, old] {
+            assert!(may_replace(seen(present), present, new));
+        }
+        assert!(!may_replace(seen(old), present, blank), "blanks a pair that it has not seen");
+        assert!(!may_replace(seen(old), present, old), "rolls back");
+        assert!(!may_replace(seen(old), present, credentials("other", 2)), "no newer");
+        assert!(may_replace(seen(old), present, newer), "a login");
+        assert!(may_replace(seen(old), present, present), "another member of the file was changed");
+        assert!(may_replace(None, present, blank), "nothing is known of what it has seen");
+        assert!(may_replace(seen(old), blank, old), "there is nothing to lose");
+        assert!(!may_replace(seen(blank), present, blank), "has seen nobody log in");
+    }
+}

@@ -1,0 +1,145 @@
+//! The credentials file: how a client reads it and puts a new one in its place.
+//!
+//! A rename onto a credentials file that is a mount of its own fails with EBUSY; here it publishes in place. And
+//! nobody replaces a pair of tokens that is newer than the one he has seen by an older or a blank one: such a
+//! write is dropped, and the client finds the good pair when it reads again.
+//!
+//! No token may stay in memory longer than the call: what was read is unmapped, and only a hash of it is kept.
+
+use core::ffi::{CStr, c_char, c_int};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use lockspan_core::pair::{generation, may_replace, pair};
+use lockspan_core::settings::Mode;
+use lockspan_lock::kernel::{Errno, Place, Result};
+use lockspan_lock::linux::Linux;
+use lockspan_lock::publish::{self, Content};
+use lockspan_lock::sys::{self, Descriptor};
+
+use crate::environment;
+use crate::events::{self, Event};
+use crate::matching;
+use crate::memory::Memory;
+use crate::operations::undisturbed;
+
+type Answer = Option<Result<()>>;
+
+/// Credentials are far smaller. What is larger is none of ours.
+const LARGEST: usize = 1 << 20;
+
+/// How a credentials file is opened: a symbolic link or a FIFO in its place is not looked into.
+const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+/// The byte of the credentials file that is locked while it is written in place.
+const PUBLISHING: i64 = (1 << 62) + 2;
+
+/// How often, with a sleep of a millisecond each, another process's publish is waited for.
+const PUBLISH_TRIES: usize = 100;
+
+/// The generation that this process, or one that it was forked from, has last seen; 0 = none.
+static SEEN: AtomicU64 = AtomicU64::new(0);
+
+fn record(event: &'static str, detail: &'static str, errno: c_int) {
+    events::record(Event { lock: "credentials", event, detail, errno, took: 0 });
+}
+
+/// A client has the lock, or reads the file: what it holds now is what the client knows.
+#[cold]
+pub fn note(kernel: &mut Linux) {
+    let Ok(file) = sys::open(kernel.path(Place::Credentials), libc::O_RDONLY | OPEN, 0) else { return };
+    if let Some(mut memory) = room_for(&file, 0)
+        && let Ok(length) = sys::read_all(&file, memory.bytes())
+        && let Some(content) = memory.bytes().get(..length)
+    {
+        SEEN.store(generation(pair(content)), Ordering::Relaxed);
+    }
+}
+
+/// rename and its relatives, onto what may be the credentials file.
+#[cold]
+#[inline(never)]
+pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *const c_char) -> Answer {
+    let mut kernel = Linux::new();
+    if environment::mode() != Mode::Redirect {
+        return None;
+    }
+    // SAFETY: the caller's path.
+    unsafe { matching::credentials(to_at, to, &mut kernel) }?;
+    // SAFETY: what can be opened below is a C string; what cannot is left to the original.
+    let from = unsafe { CStr::from_ptr(from) };
+    undisturbed(&mut kernel, |kernel| replace_undisturbed(kernel, from_at, from))
+}
+
+fn replace_undisturbed(kernel: &mut Linux, from_at: c_int, from: &CStr) -> Answer {
+    let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
+    let mounted = kernel.credentials_are_mounted();
+    let flags = if mounted { libc::O_RDWR } else { libc::O_RDONLY };
+    let target = sys::open(kernel.path(Place::Credentials), flags | OPEN, 0).ok()?;
+    if mounted {
+        wait_to_publish(&target)?;
+    }
+    // The present content, and behind it room for the new one, as long as either.
+    let (mut present, mut new) = (room_for(&target, 0)?, room_for(&source, size(&target)?)?);
+    let present_length = sys::read_all(&target, present.bytes()).ok()?;
+    let new_length = sys::read_all(&source, new.bytes()).ok()?;
+    let old = present.bytes().get(..present_length)?;
+    let pair_of_new = pair(new.bytes().get(..new_length)?);
+    let seen = Some(SEEN.load(Ordering::Relaxed)).filter(|&seen| seen != 0);
+    let result = if !may_replace(seen, pair(old), pair_of_new) {
+        record("publish-refused", "pair-older-than-present", 0);
+        return Some(sys::unlink(from_at, from));
+    } else if mounted {
+        let mut file = InPlace(&target);
+        publish::replace(&mut file, old, new.bytes(), new_length).and_then(|()| {
+            // What has been written is there for everybody; on the disk it may be later.
+            let _ = sys::sync(&target);
+            sys::unlink(from_at, from)
+        })
+    } else {
+        sys::rename(from_at, from, kernel.path(Place::Credentials))
+    };
+    if result.is_ok() {
+        SEEN.store(generation(pair_of_new), Ordering::Relaxed);
+    }
+    let how = if mounted { "in-place" } else { "renamed" };
+    record("published", how, result.err().map_or(0, |errno| errno.0));
+    Some(result)
+}
+
+/// Waits for another process's publish in place to end, and keeps others from beginning one until the file is
+/// closed.
+fn wait_to_publish(file: &Descriptor) -> Option<()> {
+    for _ in 0..PUBLISH_TRIES {
+        match sys::lock_byte(file, PUBLISHING) {
+            Ok(()) => return Some(()),
+            Err(Errno::WOULDBLOCK) => sys::sleep(1, None),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// How long a regular file is, if it is no longer than credentials may be.
+fn size(file: &Descriptor) -> Option<usize> {
+    let found = sys::stat(file.number(), c"", libc::AT_EMPTY_PATH).ok()?;
+    let size = usize::try_from(found.st_size).ok()?;
+    (found.st_mode & libc::S_IFMT == libc::S_IFREG && size <= LARGEST).then_some(size)
+}
+
+/// Memory for the content of a file, at least as much as `length`, and one byte so that it is not empty.
+fn room_for(file: &Descriptor, length: usize) -> Option<Memory> {
+    Memory::new(size(file)?.max(length) + 1).ok()
+}
+
+/// The credentials file, open to be written in place.
+struct InPlace<'a>(&'a Descriptor);
+
+impl Content for InPlace<'_> {
+    fn write_at(&mut self, bytes: &[u8], offset: usize) -> Result<usize> {
+        sys::write_at(self.0, bytes, offset)
+    }
+
+    fn truncate(&mut self, length: usize) -> Result<()> {
+        sys::truncate(self.0, length)
+    }
+}
