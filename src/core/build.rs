@@ -1,6 +1,5 @@
 //! Packs the tables of `sites/MACHINE` for `src/sites/mod.rs`, which says how.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::{env, fs};
@@ -18,35 +17,41 @@ fn main() {
         _ => "x86_64",
     };
     let mut builds = String::new();
-    let (mut count, mut packed, mut bytes) = (0, Vec::new(), Vec::new());
-    let mut known = BTreeMap::new();
+    let mut count = 0;
+    let (mut distances, mut shapes, mut known) = (Vec::new(), Vec::new(), Vec::new());
     for path in tables(machine) {
         let text = fs::read(&path).expect("a table can be read");
         let table = text::parse(&text).unwrap_or_else(|| panic!("{} is no table of sites", path.display()));
         assert_eq!(table.machine, machine.as_bytes(), "{}", path.display());
-        let start = packed.len();
-        let id = table.build_id;
-        let mut behind = 0;
+        let (id, start) = (table.build_id, distances.len());
+        let (mut shape, mut behind) = (Vec::new(), 0);
         for site in table {
-            let at = *known.entry(site.bytes().to_vec()).or_insert_with(|| {
-                let at = u16::try_from(bytes.len()).expect("few different sites");
-                bytes.push(u8::try_from(site.bytes().len()).expect("a short site"));
-                bytes.extend(site.bytes());
-                at
-            });
-            leb128(&mut packed, site.address - behind);
-            packed.extend(at.to_le_bytes());
+            leb128(&mut distances, site.address - behind);
             behind = site.end();
+            let index = position(&known, &[site.bytes().to_vec()]).unwrap_or(known.len());
+            if index == known.len() {
+                known.push(site.bytes().to_vec());
+            }
+            shape.push(u8::try_from(index).expect("few different sites"));
         }
-        let end = packed.len();
-        writeln!(builds, "    Build {{ id: {id:?}, start: {start}, end: {end} }},").expect("room");
+        let shape_start = position(&shapes, &shape).unwrap_or(shapes.len());
+        if shape_start == shapes.len() {
+            shapes.extend(&shape);
+        }
+        let end = distances.len();
+        writeln!(builds, "    Build {{ id: {id:?}, start: {start}, end: {end}, shape: {shape_start} }},")
+            .expect("room");
         count += 1;
     }
-    let source = format!(
-        "static BUILDS: [Build; {count}] = [\n{builds}];\nstatic PACKED: [u8; {}] = {packed:?};\nstatic BYTES: [u8; {}] = {bytes:?};\n",
-        packed.len(),
-        bytes.len()
-    );
+    let mut bytes = Vec::new();
+    for site in known {
+        bytes.push(u8::try_from(site.len()).expect("a short site"));
+        bytes.extend(site);
+    }
+    let mut source = format!("static BUILDS: [Build; {count}] = [\n{builds}];\n");
+    for (name, bytes) in [("DISTANCES", distances), ("SHAPES", shapes), ("BYTES", bytes)] {
+        writeln!(source, "static {name}: [u8; {}] = {bytes:?};", bytes.len()).expect("room");
+    }
     let target = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where")).join("sites.rs");
     fs::write(target, source).expect("cargo's directory can be written");
 }
@@ -60,6 +65,11 @@ fn tables(machine: &str) -> Vec<PathBuf> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "sites"));
     paths.sort();
     paths
+}
+
+/// Where one list is in another.
+fn position<T: PartialEq>(list: &[T], wanted: &[T]) -> Option<usize> {
+    list.windows(wanted.len()).position(|window| window == wanted)
 }
 
 fn leb128(packed: &mut Vec<u8>, mut number: u64) {

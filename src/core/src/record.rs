@@ -135,11 +135,13 @@ impl Record {
     }
 }
 
+#[inline(never)]
 fn identity(text: &mut Text, identity: Identity) {
     text.number(identity.dev).bytes(b" ").number(identity.ino).bytes(b" ");
     time(text, identity.birth);
 }
 
+#[inline(never)]
 fn time(text: &mut Text, time: Time) {
     // Birth times and the wall clock do not lie before 1970.
     text.number(time.sec.max(0).unsigned_abs()).bytes(b" ").number(u64::from(time.nsec));
@@ -160,6 +162,7 @@ fn one_of(word: &[u8], one: &[u8], other: &[u8]) -> Option<bool> {
     if word == one { Some(true) } else { (word == other).then_some(false) }
 }
 
+#[inline(never)]
 fn parse_identity(text: &[u8]) -> Option<Identity> {
     let mut parts = text.splitn(3, |&byte| byte == b' ');
     Some(Identity {
@@ -169,6 +172,7 @@ fn parse_identity(text: &[u8]) -> Option<Identity> {
     })
 }
 
+#[inline(never)]
 fn parse_time(text: &[u8]) -> Option<Time> {
     let mut parts = text.splitn(2, |&byte| byte == b' ');
     let sec = i64::try_from(parse_number(parts.next()?)?).ok()?;

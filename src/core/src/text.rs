@@ -16,6 +16,7 @@ impl<'a> Text<'a> {
     }
 
     /// Appends bytes as they are.
+    #[inline(never)]
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         let end = self.used.saturating_add(bytes.len());
         match self.buffer.get_mut(self.used..end) {
@@ -31,6 +32,7 @@ impl<'a> Text<'a> {
     }
 
     /// Appends a number in decimal.
+    #[inline(never)]
     pub fn number(&mut self, number: u64) -> &mut Self {
         let mut digits = [0u8; 20];
         let mut rest = number;
@@ -61,6 +63,7 @@ impl<'a> Text<'a> {
 
     /// Appends the inside of a JSON string: quotes, backslashes and control characters escaped, bytes that
     /// are not ASCII written as `\u00XX`, so that a path which is not UTF-8 still makes valid JSON.
+    #[inline(never)]
     pub fn json(&mut self, bytes: &[u8]) -> &mut Self {
         for &byte in bytes {
             match byte {

@@ -461,6 +461,16 @@ pub enum Asked {
     Sibling,
 }
 
+impl Asked {
+    /// The place that the path leads to.
+    pub fn place(self) -> Place {
+        match self {
+            Asked::Lock => Place::Lock,
+            Asked::Sibling => Place::Sibling,
+        }
+    }
+}
+
 /// What `mkdir` of a path becomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Make {

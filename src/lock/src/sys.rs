@@ -28,6 +28,7 @@ macro_rules! errnos {
 errnos!(
     PERM = EPERM,
     NOENT = ENOENT,
+    NOTDIR = ENOTDIR,
     ACCESS = EACCES,
     EXIST = EEXIST,
     BUSY = EBUSY,
@@ -273,6 +274,12 @@ pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
 pub fn read(file: &Descriptor, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: room of the length given.
     unsafe { call!(SYS_read, file.0, buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// pread64(2).
+pub fn read_at(file: &Descriptor, buffer: &mut [u8], offset: u64) -> Result<usize> {
+    // SAFETY: room of the length given.
+    unsafe { call!(SYS_pread64, file.0, buffer.as_mut_ptr(), buffer.len(), offset) }
 }
 
 /// read(2) until the end of the file or of the buffer.

@@ -199,7 +199,7 @@ unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
             #[cfg(target_arch = "x86_64")]
             libc::SYS_rmdir => operations::remove(at, path, libc::AT_REMOVEDIR),
             libc::SYS_unlinkat => operations::remove(at, path, c as c_int),
-            libc::SYS_utimensat => operations::touch(at, path, When::Spec(c.cast())),
+            libc::SYS_utimensat => operations::touch(at, path, When::Spec(c.cast(), arguments[3] as c_int)),
             _ => {
                 let seen = operations::seen(at, path);
                 argument.set(arguments, seen.path);

@@ -84,6 +84,7 @@ pub unsafe fn make(at: c_int, path: *const c_char, mode: mode_t) -> Answer {
     let mut kernel = Linux::new();
     // SAFETY: the caller's path.
     let target = unsafe { served(at, path, "mkdir", &mut kernel) }?;
+    MKDIR_SEEN.store(true, Ordering::Relaxed);
     undisturbed(&mut kernel, |kernel| make_undisturbed(kernel, target, mode))
 }
 
@@ -144,7 +145,7 @@ pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
     let Target { lock, asked, slot } = unsafe { served(at, path, "rmdir", &mut kernel) }?;
     let Some((removed, result)) = undisturbed(&mut kernel, |kernel| protocol::remove(kernel, slot, asked))
     else {
-        if !slot.was_used() {
+        if !MKDIR_SEEN.load(Ordering::Relaxed) && kernel.stat(asked.place()).is_ok() {
             rmdir_without_mkdir(lock);
         }
         return None;
@@ -160,6 +161,9 @@ pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
     Some(result)
 }
 
+/// Whether this process, or one that it was forked from, was ever seen to make a lock, or to try.
+static MKDIR_SEEN: AtomicBool = AtomicBool::new(false);
+
 /// A process that removes a lock which nobody saw it make is blind, or is rmdir(1). Said once.
 #[cold]
 fn rmdir_without_mkdir(lock: usize) {
@@ -171,8 +175,8 @@ fn rmdir_without_mkdir(lock: usize) {
 
 /// The times argument of the functions that set a file's times.
 pub enum When {
-    /// Of utimensat.
-    Spec(*const timespec),
+    /// Of utimensat, with its flags.
+    Spec(*const timespec, c_int),
     /// Of utimes, lutimes and futimesat.
     Val(*const timeval),
     /// Of utime.
@@ -183,7 +187,9 @@ impl When {
     /// The times meant, or `None` if they cannot be read: then the original says so.
     unsafe fn times(&self) -> Option<Times> {
         let (address, length) = match *self {
-            When::Spec(times) => (times.addr(), size_of::<[timespec; 2]>()),
+            // The original knows what to say to others.
+            When::Spec(_, flags) if flags & !libc::AT_SYMLINK_NOFOLLOW != 0 => return None,
+            When::Spec(times, _) => (times.addr(), size_of::<[timespec; 2]>()),
             When::Val(times) => (times.addr(), size_of::<[timeval; 2]>()),
             When::Buf(times) => (times.addr(), size_of::<utimbuf>()),
         };
@@ -199,7 +205,7 @@ impl When {
         // SAFETY: the caller passes NULL or what its function takes, and it can be read.
         Some(unsafe {
             match *self {
-                When::Spec(times) => {
+                When::Spec(times, _) => {
                     pair(times.cast::<[timespec; 2]>().as_ref().map(|[accessed, modified]| {
                         let time = |spec: &timespec| Time { sec: spec.tv_sec, nsec: spec.tv_nsec as u32 };
                         (time(accessed), time(modified))

@@ -1,10 +1,11 @@
-//! The main program as the loader has mapped it. Reads nothing but its headers.
+//! The main program as the loader has mapped it. Finding out about it reads nothing but its headers.
 
 use core::ffi::{c_int, c_void};
 use core::slice;
 
 use libc::{Elf64_Phdr, PF_R, PF_X, PT_LOAD, PT_NOTE, dl_phdr_info, size_t};
 use lockspan_core::sites::BuildId;
+use lockspan_lock::sys::{self, Descriptor};
 
 /// The main program.
 pub struct Program {
@@ -45,13 +46,29 @@ pub struct Place {
 impl Program {
     /// The program's build-id, if it has one of the usual kind.
     pub fn build_id(&self) -> Option<&'static BuildId> {
+        self.note().map(|(build_id, _)| build_id)
+    }
+
+    /// Whether this file has the program's build-id where the program has it.
+    pub fn is_from(&self, file: &Descriptor) -> bool {
+        let mut found = BuildId::default();
+        self.note().is_some_and(|(build_id, offset)| {
+            sys::read_at(file, &mut found, offset) == Ok(found.len()) && found == *build_id
+        })
+    }
+
+    /// The build-id, and where it is in the file.
+    fn note(&self) -> Option<(&'static BuildId, u64)> {
         let notes = self.segments.iter().filter(|segment| segment.p_type == PT_NOTE);
         notes.into_iter().find_map(|segment| {
             let loaded = |load: &&Elf64_Phdr| load.p_type == PT_LOAD && contains(load, segment);
             self.segments.iter().find(loaded)?;
             let start = self.base.wrapping_add(segment.p_vaddr) as *const u8;
             // SAFETY: the loader has mapped all of it, and nobody writes there.
-            build_id(unsafe { slice::from_raw_parts(start, segment.p_memsz as usize) })
+            let notes = unsafe { slice::from_raw_parts(start, segment.p_memsz as usize) };
+            let build_id = build_id(notes)?;
+            let behind = build_id.as_ptr().addr().wrapping_sub(start.addr());
+            Some((build_id, segment.p_offset.wrapping_add(behind as u64)))
         })
     }
 

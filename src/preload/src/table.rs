@@ -23,7 +23,7 @@ symbols! {
     rmdir(path: Path) -> c_int = remove(AT_FDCWD, path, libc::AT_REMOVEDIR);
     unlinkat(at: c_int, path: Path, flags: c_int) -> c_int = remove(at, path, flags);
 
-    utimensat(at: c_int, path: Path, times: *const timespec, flags: c_int) -> c_int = touch(at, path, When::Spec(times));
+    utimensat(at: c_int, path: Path, times: *const timespec, flags: c_int) -> c_int = touch(at, path, When::Spec(times, flags));
     utimes(path: Path, times: *const timeval) -> c_int = touch(AT_FDCWD, path, When::Val(times));
     lutimes(path: Path, times: *const timeval) -> c_int = touch(AT_FDCWD, path, When::Val(times));
     futimesat(at: c_int, path: Path, times: *const timeval) -> c_int = touch(at, path, When::Val(times));

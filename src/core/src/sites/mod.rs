@@ -27,14 +27,14 @@
 mod numbers;
 mod text;
 
-pub use numbers::{number, wanted};
+pub use numbers::{Machine, number, wanted};
 pub use text::{BuildId, LONGEST, Site, Table, parse};
 
-// MACHINE's tables, packed by build.rs: BUILDS, PACKED and BYTES.
+// MACHINE's tables, packed by build.rs: BUILDS, DISTANCES, SHAPES and BYTES.
 include!(concat!(env!("OUT_DIR"), "/sites.rs"));
 
 /// The machine that this is compiled for, by the kernel's name of it.
-pub const MACHINE: &[u8] = if cfg!(target_arch = "aarch64") { b"aarch64" } else { b"x86_64" };
+pub const MACHINE: &[u8] = Machine::HERE.name();
 
 /// Where tables are that are not compiled in, unless `LOCKSPAN_SITES` names another directory.
 pub const DIRECTORY: &[u8] = b"/var/lib/lockspan";
@@ -45,9 +45,11 @@ pub const SUFFIX: &[u8] = b".sites";
 /// A build whose sites are compiled in.
 struct Build {
     id: BuildId,
-    /// Its sites in [`PACKED`].
-    start: u32,
-    end: u32,
+    /// Its part of `DISTANCES`.
+    start: u16,
+    end: u16,
+    /// Where its part of `SHAPES` begins.
+    shape: u16,
 }
 
 /// The sites of a build.
@@ -72,8 +74,14 @@ impl Iterator for Sites<'_> {
 
 /// The sites of a client's build, if this is one.
 pub fn builtin(build_id: &BuildId) -> Option<Packed> {
-    let build = BUILDS.iter().find(|build| build.id == *build_id)?;
-    Some(Packed { rest: PACKED.get(build.start as usize..build.end as usize)?, behind: 0 })
+    // Every process asks, and almost none has to compare all of it.
+    let start = build_id.first_chunk::<8>();
+    let build = BUILDS.iter().find(|build| build.id.first_chunk() == start && build.id == *build_id)?;
+    Some(Packed {
+        distances: DISTANCES.get(usize::from(build.start)..usize::from(build.end))?,
+        shape: SHAPES.get(usize::from(build.shape)..)?,
+        behind: 0,
+    })
 }
 
 /// The builds whose sites are compiled in.
@@ -81,11 +89,12 @@ pub fn builds() -> impl Iterator<Item = &'static BuildId> {
     BUILDS.iter().map(|build| &build.id)
 }
 
-/// Sites as build.rs packs them: for each the distance from the end of the one before, as a LEB128, and where in
-/// [`BYTES`] its bytes are, behind their length, as two bytes.
+/// Sites as build.rs packs them: for each the distance from the end of the one before, as a LEB128, and which of
+/// the sites of `BYTES` its bytes are. Many builds have the same sites at other distances.
 #[derive(Clone, Debug)]
 pub struct Packed {
-    rest: &'static [u8],
+    distances: &'static [u8],
+    shape: &'static [u8],
     behind: u64,
 }
 
@@ -93,24 +102,37 @@ impl Iterator for Packed {
     type Item = Site;
 
     fn next(&mut self) -> Option<Site> {
-        let mut distance = 0;
-        let mut shift = 0;
-        loop {
-            let (&byte, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            distance |= u64::from(byte & 0x7f) << shift;
-            shift = (shift + 7) & 63;
-            if byte & 0x80 == 0 {
-                break;
-            }
+        let distance = leb128(&mut self.distances)?;
+        let (&index, rest) = self.shape.split_first()?;
+        self.shape = rest;
+        let mut bytes = BYTES.as_slice();
+        for _ in 0..index {
+            split(&mut bytes)?;
         }
-        let (&low, rest) = self.rest.split_first()?;
-        let (&high, rest) = rest.split_first()?;
-        self.rest = rest;
-        let (&length, bytes) = BYTES.get(usize::from(u16::from_le_bytes([low, high]))..)?.split_first()?;
-        let site = Site::new(self.behind.wrapping_add(distance), bytes.get(..usize::from(length))?)?;
+        let site = Site::new(self.behind.wrapping_add(distance), split(&mut bytes)?)?;
         self.behind = site.end();
         Some(site)
+    }
+}
+
+/// Takes the next bytes of a site, which their length precedes.
+fn split(bytes: &mut &'static [u8]) -> Option<&'static [u8]> {
+    let (&length, rest) = bytes.split_first()?;
+    let (site, rest) = rest.split_at_checked(length.into())?;
+    *bytes = rest;
+    Some(site)
+}
+
+fn leb128(bytes: &mut &[u8]) -> Option<u64> {
+    let (mut number, mut shift) = (0, 0);
+    loop {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+        shift = (shift + 7) & 63;
     }
 }
 

@@ -19,7 +19,7 @@ use core::ffi::CStr;
 use lockspan_core::settings::Mode;
 use lockspan_core::sites::{self, BuildId, MACHINE, Sites};
 use lockspan_core::text::Text;
-use lockspan_lock::sys;
+use lockspan_lock::sys::{self, Errno};
 
 use crate::environment;
 use crate::events::{self, Event};
@@ -36,8 +36,12 @@ pub enum Blind {
     Threads,
     /// The program's memory is not what the table says.
     Unverified,
+    /// There may be a table, but it cannot be read.
+    UnreadableTable,
     /// The table is damaged, or for another build.
     BadTable,
+    /// The program's file cannot be found, as where the loader was started as a command.
+    NoFile,
     /// There is no room for stubs within the reach of a jump.
     NoRoom,
     /// The kernel refused memory.
@@ -50,6 +54,8 @@ impl Blind {
             Blind::NoVectorState => "vector-state-cannot-be-saved",
             Blind::Threads => "not-single-threaded",
             Blind::Unverified => "program-differs-from-its-table",
+            Blind::UnreadableTable => "table-cannot-be-read",
+            Blind::NoFile => "program-file-not-found",
             Blind::BadTable => "table-damaged-or-of-another-build",
             Blind::NoRoom => "no-room-for-stubs",
             Blind::Refused => "memory-refused",
@@ -64,11 +70,16 @@ pub fn reach(program: &Program, build_id: &BuildId) {
     }
     let mut path = [0; 512];
     let Some(path) = table_path(build_id, &mut path) else { return };
-    if let Ok(file) = sys::open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
-        with_table(&file, |text| {
-            patched(program, text.and_then(|text| table(text, build_id)).ok_or(Blind::BadTable))
-        });
-    }
+    let file = match sys::open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::NOTDIR) => return,
+        // There may be one, and libc's calls alone would be half of a lock.
+        Err(_) => return patched(program, Err(Blind::UnreadableTable)),
+    };
+    with_table(&file, |text| {
+        let sites = text.and_then(|text| table(text, build_id)).ok_or(Blind::BadTable);
+        patched(program, sites);
+    });
 }
 
 #[cold]

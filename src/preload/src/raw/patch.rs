@@ -40,7 +40,10 @@ fn patch_undisturbed(program: &Program, sites: &Sites<'_>) -> Result<(), Blind> 
     let (pages, count) = work.verify()?;
     let mut stubs = below(program, work.page, count * stub::LARGEST)?;
     let mut copies = Memory::new(pages * work.page).map_err(|_| Blind::Refused)?;
-    let file = sys::open(c"/proc/self/exe", libc::O_RDONLY, 0).map_err(|_| Blind::Refused)?;
+    let file = sys::open(c"/proc/self/exe", libc::O_RDONLY, 0).map_err(|_| Blind::NoFile)?;
+    if !program.is_from(&file) {
+        return Err(Blind::NoFile);
+    }
     work.write(&mut stubs, &mut copies).ok_or(Blind::NoRoom)?;
     make_code(&stubs)?;
     make_code(&copies)?;
@@ -181,10 +184,12 @@ impl Work<'_> {
 /// Memory for stubs below the program, as close as possible: a jump does not reach far.
 fn below(program: &Program, page: usize, length: usize) -> Result<Memory, Blind> {
     const ATTEMPTS: usize = 256;
+    // Where the loader is started as a command, other mappings lie there.
+    const STEP: usize = 1 << 16;
     let length = (length + page - 1) & !(page - 1);
     let mut address = program.lowest().ok_or(Blind::NoRoom)? as usize & !(page - 1);
     for _ in 0..ATTEMPTS {
-        address = address.checked_sub(length).ok_or(Blind::NoRoom)?;
+        address = address.checked_sub(length.max(STEP)).ok_or(Blind::NoRoom)?;
         match Memory::at(address, length) {
             Ok(memory) => return Ok(memory),
             Err(Errno::EXIST) => {}

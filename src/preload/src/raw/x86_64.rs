@@ -59,7 +59,9 @@ pub unsafe extern "C" fn enter() {
         "lea rsp, [rsp - 128]",
         "pushfq",
         "pop r11",
-        "cld",
+        // As the kernel has it: forwards, and without alignment checks.
+        "push 2",
+        "popfq",
         "push rbp",
         "push r11",
         "push rcx",
