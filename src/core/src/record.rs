@@ -7,13 +7,13 @@ use crate::text::{Text, parse_number};
 use crate::{Cycle, Identity, Time};
 
 /// Length of a record in bytes; shorter texts are padded with newlines.
-pub const RECORD_LENGTH: usize = 512;
+pub const RECORD_LENGTH: usize = 576;
 /// Length of a boot id, as in `/proc/sys/kernel/random/boot_id`.
 pub const BOOT_ID_LENGTH: usize = 36;
 /// Longest host name, as in gethostname(2).
 pub const HOST_LENGTH: usize = 64;
 
-const FIRST_LINE: &[u8] = b"lockspan-owner 1";
+const FIRST_LINE: &[u8] = b"lockspan-owner 2";
 const LAST_LINE: &[u8] = b"end";
 
 /// Who holds a lock.
@@ -37,8 +37,11 @@ pub struct Record {
     pub left: bool,
     /// Process id of the owner, in its own pid namespace.
     pub pid: u32,
-    /// Inode of the owner's pid namespace; 0 when it could not be read.
+    /// Inode of the owner's pid namespace; 0 when it could not be read. The next namespace may have it as soon as
+    /// this one is gone.
     pub pid_namespace: u64,
+    /// When the owner's process started, in clock ticks since the boot; 0 when it could not be read.
+    pub started: u64,
     /// When it was taken, by the wall clock.
     pub since: Time,
     /// Host name of the owner: in a container its id or name. Padded with zeros.
@@ -93,6 +96,7 @@ impl Record {
         }
         text.bytes(b"\npid ").number(u64::from(self.pid));
         text.bytes(b"\npid-namespace ").number(self.pid_namespace);
+        text.bytes(b"\nstarted ").number(self.started);
         time(text.bytes(b"\nsince "), self.since);
         text.bytes(b"\nhost ").bytes(self.host());
         text.bytes(b"\n").bytes(LAST_LINE).bytes(b"\n");
@@ -121,6 +125,7 @@ impl Record {
         };
         let pid = u32::try_from(parse_number(field(lines, b"pid ")?)?).ok()?;
         let pid_namespace = parse_number(field(lines, b"pid-namespace ")?)?;
+        let started = parse_number(field(lines, b"started ")?)?;
         let since = parse_time(field(lines, b"since ")?)?;
         let name = field(lines, b"host ")?;
         field(lines, LAST_LINE)?.is_empty().then_some(())?;
@@ -131,7 +136,20 @@ impl Record {
         for (to, from) in host.iter_mut().zip(name) {
             *to = *from;
         }
-        Some(Record { boot, guard, coherent, lock, sibling, cycle, left, pid, pid_namespace, since, host })
+        Some(Record {
+            boot,
+            guard,
+            coherent,
+            lock,
+            sibling,
+            cycle,
+            left,
+            pid,
+            pid_namespace,
+            started,
+            since,
+            host,
+        })
     }
 }
 
@@ -199,6 +217,7 @@ mod tests {
             left: false,
             pid: 4242,
             pid_namespace: 4_026_531_836,
+            started: 170_045,
             since: Time { sec: 1_700_000_000, nsec: 999_999_999 },
             host,
         }
@@ -222,6 +241,7 @@ mod tests {
             }),
             pid: u32::MAX,
             pid_namespace: u64::MAX,
+            started: u64::MAX,
             since: Time { sec: i64::MAX, nsec: 999_999_999 },
             host: [b'h'; HOST_LENGTH],
             ..full

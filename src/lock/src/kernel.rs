@@ -67,6 +67,8 @@ pub struct Owner {
     pub boot: Option<[u8; BOOT_ID_LENGTH]>,
     /// Inode of its pid namespace, or 0.
     pub pid_namespace: u64,
+    /// When it started, in clock ticks since the boot, or 0.
+    pub started: u64,
     /// Host name, padded with zeros.
     pub host: [u8; HOST_LENGTH],
 }
@@ -104,8 +106,9 @@ pub trait Kernel {
     fn pid(&mut self) -> u32;
     /// What a record says of the caller.
     fn owner(&mut self) -> Owner;
-    /// Whether a process of the caller's pid namespace lives; one that only waits to be reaped does not.
-    fn is_alive(&mut self, pid: u32) -> bool;
+    /// Whether the process of the caller's pid namespace with this number lives that started then (0 = whenever it
+    /// did); one that only waits to be reaped does not. Where that cannot be told it does.
+    fn is_alive(&mut self, pid: u32, started: u64) -> bool;
     /// Wall clock.
     fn wall(&mut self) -> Time;
     /// Milliseconds of a clock that never steps.

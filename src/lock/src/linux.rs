@@ -17,7 +17,7 @@ use lockspan_core::names::{
     CREDENTIALS, LOCKS, LockNames, REMOVAL, SIBLING_RECORD, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER,
 };
 use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH, Record};
-use lockspan_core::text::Text;
+use lockspan_core::text::{Text, parse_number};
 use lockspan_core::{Identity, Time};
 
 use crate::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Shared, Signals, Stat, Times};
@@ -259,6 +259,30 @@ fn read_file(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
     sys::read(&sys::open(path, O_RDONLY | OPEN, 0)?, buffer)
 }
 
+/// The state of a process, or of the caller, and when it started, in clock ticks since the boot (0 where that is not
+/// told), from `stat` in [proc(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
+#[inline(never)]
+fn process_state(pid: Option<u32>) -> Result<(u8, u64)> {
+    const STATE: usize = 3;
+    const STARTED: usize = 22;
+    let mut path = [0; 32];
+    let mut text = Text::new(&mut path);
+    match pid {
+        Some(pid) => text.bytes(b"/proc/").number(pid.into()).bytes(b"/stat\0"),
+        None => text.bytes(b"/proc/self/stat\0"),
+    };
+    let path = text.finish().and_then(|path| CStr::from_bytes_with_nul(path).ok()).ok_or(Errno::INVAL)?;
+    let mut stat = [0; 512];
+    let length = read_file(path, &mut stat)?;
+    // "pid (name) state …": the name may have anything in it, but ends with the last bracket.
+    let fields =
+        stat.get(..length).and_then(|stat| stat.rsplit(|&byte| byte == b')').next()).unwrap_or_default();
+    let mut fields = fields.trim_ascii_start().split(|&byte| byte == b' ');
+    let state = fields.next().and_then(<[u8]>::first).copied().unwrap_or_default();
+    let started = fields.nth(STARTED - STATE - 1).and_then(parse_number).unwrap_or_default();
+    Ok((state, started))
+}
+
 /// Keeps an open file, with its locks, until [`drop_kept`] or the end of this process; see the module's head.
 fn keep(file: &Descriptor) -> Result<u64> {
     let mapping = sys::map(file, MAPPED)?;
@@ -284,21 +308,14 @@ impl Kernel for Linux {
         let read = read_file(c"/proc/sys/kernel/random/boot_id", &mut boot);
         let pid_namespace = sys::stat(AT_FDCWD, c"/proc/self/ns/pid", 0).map_or(0, |found| found.st_ino);
         let boot = (read == Ok(BOOT_ID_LENGTH)).then_some(boot);
-        Owner { boot, pid_namespace, host: sys::host_name() }
+        let started = process_state(None).map_or(0, |(_, started)| started);
+        Owner { boot, pid_namespace, started, host: sys::host_name() }
     }
 
-    #[inline(never)]
-    fn is_alive(&mut self, pid: u32) -> bool {
-        let mut path = [0; 32];
-        let mut text = Text::new(&mut path);
-        text.bytes(b"/proc/").number(pid.into()).bytes(b"/stat\0");
-        let Some(Ok(path)) = text.finish().map(CStr::from_bytes_with_nul) else { return true };
-        let mut stat = [0; 64];
-        match read_file(path, &mut stat) {
-            // "pid (name) state": the name may have anything in it, but is short and ends with the last bracket.
-            Ok(_) => {
-                let end = stat.iter().rposition(|&byte| byte == b')').unwrap_or_default();
-                !matches!(stat.get(end.saturating_add(2)), Some(b'Z' | b'X'))
+    fn is_alive(&mut self, pid: u32, started: u64) -> bool {
+        match process_state(Some(pid)) {
+            Ok((state, since)) => {
+                !matches!(state, b'Z' | b'X') && (started == 0 || since == 0 || since == started)
             }
             Err(Errno::NOENT) => false,
             Err(_) => true,

@@ -297,6 +297,7 @@ fn make<K: Kernel>(
             left: false,
             pid,
             pid_namespace: owner.pid_namespace,
+            started: owner.started,
             since,
             host: owner.host,
         };
@@ -339,7 +340,7 @@ fn runs_on<K: Kernel>(kernel: &mut K, asker: &Owner, record: &Record) -> bool {
     asker.pid_namespace != 0
         && asker.pid_namespace == record.pid_namespace
         && record.pid != kernel.pid()
-        && kernel.is_alive(record.pid)
+        && kernel.is_alive(record.pid, record.started)
 }
 
 /// mkdir of the sibling; one in the way is replaced if its owner is proven dead, `guard` being the file of the

@@ -125,7 +125,7 @@ impl Kernel for Process<'_> {
     }
 
     /// The clients of a scenario are in pid namespaces of their own.
-    fn is_alive(&mut self, _: u32) -> bool {
+    fn is_alive(&mut self, _: u32, _: u64) -> bool {
         unreachable!("no record names a process that can be seen")
     }
 

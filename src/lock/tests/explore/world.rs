@@ -286,6 +286,11 @@ impl World {
     }
 
     pub fn owner(actor: usize) -> Owner {
-        Owner { boot: Some([b'b'; BOOT_ID_LENGTH]), pid_namespace: actor as u64 + 1, host: [0; HOST_LENGTH] }
+        Owner {
+            boot: Some([b'b'; BOOT_ID_LENGTH]),
+            pid_namespace: actor as u64 + 1,
+            started: 1,
+            host: [0; HOST_LENGTH],
+        }
     }
 }
