@@ -4,11 +4,14 @@
 //! stdout, talk to stderr.
 
 mod program;
+mod reach;
 mod run;
+mod scan;
 mod settings;
 mod status;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +35,22 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Writes down where a program makes its own system calls
+    ///
+    /// For a program that makes its locks by syscall instructions of its own, so that the library can take those
+    /// over. The builds of Claude Code that do so are known and need no scan. Exit status 1: the program cannot be
+    /// served.
+    Scan {
+        /// The program
+        file: PathBuf,
+        /// Where to write the table, - for stdout [default: BUILD-ID.sites in $LOCKSPAN_SITES, else in
+        /// /var/lib/lockspan]
+        #[arg(long, value_name = "PATH")]
+        output: Option<PathBuf>,
+        /// Prints the figures as JSON, described by its schema_version
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows who holds the locks of this login
     ///
     /// Looks at the config directory that a client started here would use. Exit status 1: there is none.
@@ -49,6 +68,7 @@ fn main() -> ExitCode {
     };
     let (result, failure) = match arguments.command {
         Command::Run { command } => (run::run(&command).map(|never| match never {}), run::REFUSED),
+        Command::Scan { file, output, json } => (scan::scan(&file, output.as_deref(), json), 1),
         Command::Status { json } => (status::status(json), 1),
     };
     match result {

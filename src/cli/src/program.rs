@@ -1,4 +1,5 @@
-//! Whether a program can be served at all: what the dynamic loader will do with it.
+//! Whether a program can be served at all: what the dynamic loader will do with it, and whether its calls can be
+//! seen (`reach.rs`).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -11,7 +12,9 @@ use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache};
 
+use crate::reach::{self, Here, Reach};
 use crate::run::Failure;
+use crate::scan::table;
 
 /// Finds a command as a shell does: a name with a slash is a path, another is looked up in PATH.
 ///
@@ -118,12 +121,21 @@ fn check_executable(program: &Path) -> Result<(), Failure> {
         return refuse("is for another kind of processor than the library".into());
     }
     match header.program_headers(endian, &cache) {
-        Ok(headers) if headers.iter().any(|segment| segment.p_type(endian) == PT_INTERP) => Ok(()),
-        Ok(_) => refuse(
-            "is statically linked, so no library can be loaded into it; use a dynamically linked build"
-                .into(),
-        ),
-        Err(_) => refuse("is a damaged ELF program".into()),
+        Ok(headers) if headers.iter().any(|segment| segment.p_type(endian) == PT_INTERP) => {}
+        Ok(_) => {
+            return refuse(
+                "is statically linked, so no library can be loaded into it; use a dynamically linked build"
+                    .into(),
+            );
+        }
+        Err(_) => return refuse("is a damaged ELF program".into()),
+    }
+    let tables = table::directory().map_err(|error| Failure::Refused(error.to_string()))?;
+    let here = Here { tables: &tables, saves_vectors: reach::saves_vectors() };
+    match reach::reach(program, &here) {
+        Ok(Reach::Libc | Reach::Patched) => Ok(()),
+        Ok(Reach::Blind(why)) => refuse(why),
+        Err(error) => refuse(format!("cannot be judged: {error}")),
     }
 }
 
