@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::container;
 use crate::layout::{Filesystem, Layout};
 use crate::scenarios::run::Setting;
 use crate::server::tokens::Strictness;
@@ -78,6 +79,9 @@ pub enum Scenario {
     /// Many processes hold the lock in turn; was there ever more than one holder?
     #[command(after_help = SPECS)]
     Stress(StressArgs),
+    /// What the library costs a client's start: time and memory of `--version`, with it and without
+    #[command(after_help = SPECS)]
+    Start(StartArgs),
     /// A named set of scenarios
     Matrix(MatrixArgs),
     /// Downloads clients into the cache, so that they can run without the registry; needs no root
@@ -130,9 +134,9 @@ pub enum LibraryChoice {
     Compare,
 }
 
-/// Where the clients run.
+/// What the containers are and what they share.
 #[derive(Clone, Debug, Args)]
-pub struct SettingArgs {
+pub struct PlaceArgs {
     /// What the containers share
     #[arg(long, value_enum, default_value_t = Layout::Dir)]
     pub layout: Layout,
@@ -142,7 +146,40 @@ pub struct SettingArgs {
     /// The filesystem of what is shared (tmpfs or ext4)
     #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs, value_parser = shared_filesystem())]
     pub shared: Filesystem,
-    /// Give each container its own pid namespace
+    /// What makes the containers
+    #[arg(long, value_enum, default_value_t = container::Kind::Namespaces)]
+    pub engine: container::Kind,
+}
+
+impl PlaceArgs {
+    fn setting(&self, pid_namespace: bool) -> Setting {
+        Setting {
+            layout: self.layout,
+            home: self.home,
+            shared: self.shared,
+            engine: self.engine,
+            pid_namespace,
+        }
+    }
+
+    /// For headings.
+    pub fn words(&self) -> String {
+        let layout = self.layout.to_possible_value();
+        let layout = layout.as_ref().map(clap::builder::PossibleValue::get_name).unwrap_or_default();
+        match self.engine {
+            container::Kind::Namespaces => format!("layout {layout}"),
+            container::Kind::Podman => format!("layout {layout}, podman"),
+        }
+    }
+}
+
+/// Where the clients run.
+#[derive(Clone, Debug, Args)]
+pub struct SettingArgs {
+    /// What the containers are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Give each container its own pid namespace (podman's always have one)
     #[arg(long)]
     pub pid_ns: bool,
 }
@@ -150,12 +187,7 @@ pub struct SettingArgs {
 impl SettingArgs {
     /// For the run.
     pub fn setting(&self) -> Setting {
-        Setting { layout: self.layout, home: self.home, shared: self.shared, pid_namespace: self.pid_ns }
-    }
-
-    /// For headings.
-    pub fn layout_word(&self) -> String {
-        self.layout.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        self.place.setting(self.pid_ns)
     }
 }
 
@@ -237,16 +269,10 @@ pub struct TakeoverArgs {
     /// Who has the library, where the SPEC does not say
     #[arg(long, value_enum, default_value_t = LibraryChoice::Compare)]
     pub library: LibraryChoice,
-    /// What the containers share
-    #[arg(long, value_enum, default_value_t = Layout::Dir)]
-    pub layout: Layout,
-    /// The filesystem of private homes
-    #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs)]
-    pub home: Filesystem,
-    /// The filesystem of what is shared (tmpfs or ext4)
-    #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs, value_parser = shared_filesystem())]
-    pub shared: Filesystem,
-    /// Let the containers share a pid namespace
+    /// What the containers are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Let the containers share a pid namespace (podman's never do)
     #[arg(long)]
     pub same_pid_ns: bool,
     /// When: `request` (the server has the holder's token request) or `mkdir+MSms` after its first lock
@@ -277,12 +303,7 @@ impl TakeoverArgs {
 
     /// For the run.
     pub fn setting(&self) -> Setting {
-        Setting {
-            layout: self.layout,
-            home: self.home,
-            shared: self.shared,
-            pid_namespace: !self.same_pid_ns,
-        }
+        self.place.setting(!self.same_pid_ns)
     }
 }
 
@@ -370,10 +391,28 @@ pub struct StressArgs {
     pub expect_exclusive: bool,
 }
 
+/// Options of `start`.
+#[derive(Clone, Debug, Args)]
+pub struct StartArgs {
+    /// A real client: SPEC without a count
+    #[arg(long, value_name = "SPEC")]
+    pub client: ClientSpec,
+    /// How often, with the library and without by turns
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+    /// Fail if the library costs more, by the median of the differences and by the smallest times
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub slower_by: Option<f64>,
+    /// Fail if the library makes the peak resident set larger, by the same
+    #[arg(long, value_name = "MEBIBYTES")]
+    pub larger_by: Option<f64>,
+}
+
 /// Options of `matrix`.
 #[derive(Clone, Debug, Args)]
 pub struct MatrixArgs {
-    /// Which set: acceptance (with real clients), quick (with model clients), all
+    /// Which set: acceptance (real clients), podman (the same in podman's containers), real (a few of acceptance),
+    /// quick (model clients), all
     #[arg(default_value = "acceptance")]
     pub set: String,
     /// Only the scenarios whose name contains this
@@ -398,6 +437,7 @@ impl Scenario {
                 programs
             }
             Self::Stress(args) => vec![args.client.program],
+            Self::Start(args) => vec![args.client.program],
             Self::Fetch { specs } => all(specs),
             Self::Matrix(_) | Self::Container => Vec::new(),
         }
@@ -416,8 +456,26 @@ impl Scenario {
                 any(args.clients.library, &args.clients.specs) || any(args.clients.library, &[args.holder])
             }
             Self::Stress(args) => any(args.library, &[args.client]),
+            Self::Start(_) => true,
             Self::Matrix(_) | Self::Fetch { .. } | Self::Container => false,
         }
+    }
+
+    /// Where the clients run, if the scenario lets the user choose.
+    fn setting(&self) -> Option<Setting> {
+        match self {
+            Self::Race(args) => Some(args.setting.setting()),
+            Self::Killed(args) => Some(args.takeover.setting()),
+            Self::Stopped(args) => Some(args.takeover.setting()),
+            Self::LongHolder(args) => Some(args.setting.setting()),
+            Self::Stress(args) => Some(args.setting.setting()),
+            Self::Start(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => None,
+        }
+    }
+
+    /// Whether podman makes the containers.
+    pub fn needs_podman(&self) -> bool {
+        self.setting().is_some_and(|setting| setting.engine == container::Kind::Podman)
     }
 }
 

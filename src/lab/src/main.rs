@@ -19,6 +19,7 @@ mod scenarios;
 mod server;
 mod spec;
 mod trace;
+mod usage;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -32,6 +33,7 @@ use clap::Parser;
 
 use args::{Cli, Scenario};
 use clients::registry;
+use container::{ControlGroups, Engine, image};
 use failure::cannot_run;
 use report::Report;
 use sandbox::Sources;
@@ -59,6 +61,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     };
     let programs = programs(&cases)?;
     let cache = registry::cache()?;
+    let needs_podman = cases.iter().any(|case| case.scenario.needs_podman());
     if !cli.inside {
         for &program in &programs {
             clients::fetch(program, &cache)?;
@@ -67,7 +70,18 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             return Ok(ExitCode::from(failure::OK));
         }
         std::fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
-        return sandbox::reenter();
+        sandbox::require_root()?;
+        let groups = if needs_podman {
+            image::fetch(&cache)?;
+            Some(ControlGroups::share(&cache)?)
+        } else {
+            None
+        };
+        let outcome = sandbox::reenter();
+        if let Some(groups) = groups {
+            groups.remove();
+        }
+        return outcome;
     }
 
     // Opened before the lab covers any directory, and before it has worked for minutes in vain.
@@ -84,8 +98,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     if programs.iter().any(|&program| clients::needs_node(program)) {
         sources.node = Some(registry::node()?);
     }
+    let sandbox = sandbox::prepare(&sources)?;
     let lab = Lab {
-        sandbox: sandbox::prepare(&sources)?,
+        engine: needs_podman.then(|| Engine::prepare(&sandbox)).transpose()?,
+        sandbox,
         timeout: seconds(cli.common.timeout, "--timeout")?,
         environment: cli.common.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
     };
@@ -122,6 +138,7 @@ fn scenario(lab: &Lab, scenario: &Scenario) -> Result<Report> {
         Scenario::Stopped(args) => scenarios::stopped::run(lab, args),
         Scenario::LongHolder(args) => scenarios::long_holder::run(lab, args),
         Scenario::Stress(args) => scenarios::stress::run(lab, args),
+        Scenario::Start(args) => scenarios::start::run(lab, args),
         Scenario::Matrix(_) | Scenario::Fetch { .. } | Scenario::Container => {
             anyhow::bail!("only scenarios can be run in a set")
         }

@@ -21,13 +21,25 @@ pub struct Report {
     pub columns: Vec<&'static str>,
     /// One row per variant.
     pub rows: Vec<Vec<String>>,
-    /// Everything, for programs.
-    pub details: Value,
+    /// Everything, for programs: one entry per row.
+    pub details: Vec<Value>,
     /// Expectations that did not hold.
     pub failures: Vec<String>,
 }
 
 impl Report {
+    /// Without findings yet.
+    pub fn new(title: String, notes: &[&str]) -> Self {
+        Self {
+            title,
+            notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+            columns: Vec::new(),
+            rows: Vec::new(),
+            details: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
     /// For people.
     pub fn print(&self) -> Result<()> {
         let mut table = Table::new();

@@ -53,11 +53,16 @@ pub struct Sandbox {
     pub identity: Identity,
 }
 
-/// Runs this program again, with the same arguments after `--inside`, in namespaces of its own.
-pub fn reenter() -> Result<ExitCode> {
+/// Refuses to go on without root.
+pub fn require_root() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Err(cannot_run("the lab makes namespaces and mounts, which needs root (try sudo)"));
     }
+    Ok(())
+}
+
+/// Runs this program again, with the same arguments after `--inside`, in namespaces of its own.
+pub fn reenter() -> Result<ExitCode> {
     let mut command = Command::new("/proc/self/exe");
     command.arg("--inside").args(std::env::args_os().skip(1));
     let mut child = namespaces::spawn_sandbox(&mut command).map_err(|error| {

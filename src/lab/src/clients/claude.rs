@@ -5,13 +5,19 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::Task;
 use super::registry::Package;
 use crate::failure::cannot_run;
 use crate::sandbox::Sandbox;
 use crate::spec::{Libc, Release};
 
-/// What is asked for: the shortest run that needs a working login.
-const ARGUMENTS: [&str; 2] = ["-p", "hi"];
+/// The shortest run that needs a working login.
+const ASK: [&str; 2] = ["-p", "hi"];
+
+fn arguments(task: &Task) -> impl Iterator<Item = OsString> {
+    let words: &[&str] = if matches!(task, Task::Version) { &["--version"] } else { &ASK };
+    words.iter().map(OsString::from)
+}
 
 /// The package of a release that runs on node.
 pub fn node_package(release: Release) -> Package {
@@ -44,14 +50,14 @@ pub fn require_loader(libc: Libc) -> Result<()> {
 }
 
 /// How a release on node is started.
-pub fn node_argv(release: Release, sandbox: &Sandbox) -> Vec<OsString> {
+pub fn node_argv(release: Release, task: &Task, sandbox: &Sandbox) -> Vec<OsString> {
     let script = node_package(release).file(&sandbox.packages, "cli.js");
     let node = sandbox.node.clone().unwrap_or_else(|| "node".into());
-    [node.into(), script.into()].into_iter().chain(ARGUMENTS.map(OsString::from)).collect()
+    [node.into(), script.into()].into_iter().chain(arguments(task)).collect()
 }
 
 /// How a native build is started.
-pub fn native_argv(release: Release, libc: Libc, sandbox: &Sandbox) -> Vec<OsString> {
+pub fn native_argv(release: Release, libc: Libc, task: &Task, sandbox: &Sandbox) -> Vec<OsString> {
     let executable = native_package(release, libc).file(&sandbox.packages, "claude");
-    std::iter::once(executable.into()).chain(ARGUMENTS.map(OsString::from)).collect()
+    std::iter::once(executable.into()).chain(arguments(task)).collect()
 }

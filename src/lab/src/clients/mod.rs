@@ -54,6 +54,8 @@ pub enum Task {
         /// How long the C client, which cannot refresh, holds the lock in place of it.
         hold: Duration,
     },
+    /// Say which version this is, and end; real clients only.
+    Version,
     /// Hold the lock again and again, and log it.
     Stress {
         /// In the log.
@@ -91,8 +93,8 @@ impl Launch {
 /// How a client is started in a layout.
 pub fn launch(program: Program, layout: Layout, task: &Task, sandbox: &Sandbox) -> Launch {
     let argv = match program {
-        Program::ClaudeNode(release) => claude::node_argv(release, sandbox),
-        Program::ClaudeNative(release, libc) => claude::native_argv(release, libc, sandbox),
+        Program::ClaudeNode(release) => claude::node_argv(release, task, sandbox),
+        Program::ClaudeNative(release, libc) => claude::native_argv(release, libc, task, sandbox),
         Program::ProperLockfile(band) => proper_lockfile::argv(band, layout, task, sandbox),
         Program::C(band) => c::argv(band, layout, task, sandbox),
     };

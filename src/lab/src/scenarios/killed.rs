@@ -5,28 +5,31 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use serde_json::json;
 
-use super::run::{Client, Ending, Lab, Run};
-use super::{takeover, variants};
+use super::run::{Ending, Lab, Run};
+use super::series::{self, Cell, End, Series};
+use super::{Variant, takeover, variants};
 use crate::args::KilledArgs;
-use crate::credentials::Found;
-use crate::report::{Report, agree, join, left};
-use crate::server::log::{Counters, Event};
+use crate::report::{Report, join};
 use crate::server::tokens::Strictness;
 use crate::server::{Behaviour, Rotation};
 
+/// What one run came to.
 #[derive(Debug, Serialize)]
-struct Outcome {
+pub struct Outcome {
     seconds: f64,
     gave_up: usize,
     next: Ending,
-    counters: Counters,
-    credentials: Found,
-    locks_left: Vec<String>,
-    requests: Vec<Event>,
+    #[serde(flatten)]
+    end: End,
+}
+
+impl AsRef<End> for Outcome {
+    fn as_ref(&self) -> &End {
+        &self.end
+    }
 }
 
 /// Runs all variants.
@@ -36,84 +39,64 @@ pub fn run(lab: &Lab, args: &KilledArgs) -> Result<Report> {
         clients.specs.iter().all(|spec| spec.program.talks_to_server()),
         "`killed` measures up to a token request, which the C client does not make"
     );
-    let mut report = Report {
-        title: format!("killed: {} holds, {} comes next", clients.specs[0].program, clients.specs[1].program),
-        notes: vec![
-            "seconds: from the next client's first lock attempt (strace) to its token request (server)"
-                .to_owned(),
-        ],
-        columns: vec![
-            "library",
-            "seconds",
-            "gave up before",
-            "200",
-            "400",
-            "answered",
-            "credentials",
-            "left",
-        ],
-        rows: Vec::new(),
-        details: json!([]),
-        failures: Vec::new(),
-    };
-    let mut details = Vec::new();
-    for variant in variants(&clients) {
-        let mut outcomes = Vec::new();
-        for number in 1..=args.takeover.runs {
-            let outcome = once(lab, args, &variant.clients)?;
-            eprintln!(
-                "killed {number}/{}: library {}: {:.2} s, {} gave up before",
-                args.takeover.runs, variant.label, outcome.seconds, outcome.gave_up
-            );
-            let has_library = variant.clients.iter().any(|client| client.library);
-            if let (Some(within), true) = (args.within, has_library)
-                && outcome.seconds > within
-            {
-                report.failures.push(format!(
-                    "library {}, run {number}: {:.2} s, expected at most {within} s",
-                    variant.label, outcome.seconds
-                ));
-            }
-            outcomes.push(outcome);
-        }
-        let words: Vec<String> =
-            outcomes.iter().map(|outcome| outcome.credentials.word().to_owned()).collect();
-        report.rows.push(vec![
-            variant.label.clone(),
-            join(outcomes.iter().map(|outcome| format!("{:.2}", outcome.seconds))),
-            join(outcomes.iter().map(|outcome| outcome.gave_up)),
-            join(outcomes.iter().map(|outcome| outcome.counters.token200)),
-            join(outcomes.iter().map(|outcome| outcome.counters.token400)),
-            join(outcomes.iter().map(|outcome| if outcome.next.answered { "yes" } else { "no" })),
-            agree(&words),
-            left(outcomes.iter().map(|outcome| &outcome.locks_left)),
-        ]);
-        details.push(json!({ "library": variant.label, "runs": outcomes }));
-    }
-    report.details = json!(details);
+    let title = format!(
+        "killed: {} holds, {} comes next, {}",
+        clients.specs[0].program,
+        clients.specs[1].program,
+        args.takeover.place.words()
+    );
+    let mut report = Report::new(title, &[takeover::SECONDS]);
+    series::run(&mut report, lab, args, &variants(&clients), args.takeover.runs)?;
     Ok(report)
 }
 
-fn once(lab: &Lab, args: &KilledArgs, clients: &[Client]) -> Result<Outcome> {
-    let delay = Duration::from_secs_f64(args.takeover.delay);
-    let behaviour =
-        Behaviour { strictness: Strictness::Strict, rotation: Rotation::OnAnswer, delay, first_delay: None };
-    let owners: Vec<u32> = clients.iter().map(|client| client.uid).collect();
-    let mut run = Run::prepare(lab, args.takeover.setting(), behaviour, &owners)?;
-    let mut holder = takeover::bring_to(&mut run, clients[0], args.takeover.at, delay)?;
-    holder.kill()?;
-    let next = takeover::next_request(&mut run, clients[1], delay)?;
-    let endings = run.wait(&mut [next.running])?;
-    let Some(ending) = endings.into_iter().next() else {
-        anyhow::bail!("the next client's end was lost");
-    };
-    Ok(Outcome {
-        seconds: next.seconds,
-        gave_up: next.gave_up,
-        next: ending,
-        counters: run.server().log().counters(),
-        credentials: run.credentials(),
-        locks_left: run.locks_left_in(takeover::NEXT..takeover::NEXT + 1)?,
-        requests: run.server().log().events(),
-    })
+impl Series for KilledArgs {
+    type Outcome = Outcome;
+    const NAME: &'static str = "killed";
+
+    fn once(&self, lab: &Lab, variant: &Variant) -> Result<Outcome> {
+        let delay = Duration::from_secs_f64(self.takeover.delay);
+        let behaviour = Behaviour {
+            strictness: Strictness::Strict,
+            rotation: Rotation::OnAnswer,
+            delay,
+            first_delay: None,
+        };
+        let mut run = Run::prepare(lab, self.takeover.setting(), behaviour, &variant.owners())?;
+        let mut holder = takeover::bring_to(&mut run, variant.clients[0], self.takeover.at, delay)?;
+        holder.kill()?;
+        let next = takeover::next_request(&mut run, variant.clients[1], delay)?;
+        let ending = run.wait(&mut [next.running])?.pop().context("the next client's end was lost")?;
+        Ok(Outcome {
+            seconds: next.seconds,
+            gave_up: next.gave_up,
+            next: ending,
+            end: End::of(&run, takeover::NEXT..takeover::NEXT + 1)?,
+        })
+    }
+
+    fn summary(&self, outcome: &Outcome) -> String {
+        format!("{:.2} s, {} gave up before", outcome.seconds, outcome.gave_up)
+    }
+
+    fn complaints(&self, variant: &Variant, outcome: &Outcome) -> Vec<String> {
+        self.within
+            .filter(|&within| variant.has_library() && outcome.seconds > within)
+            .map(|within| format!("{:.2} s, expected at most {within} s", outcome.seconds))
+            .into_iter()
+            .collect()
+    }
+
+    fn cells(&self, variant: &Variant, outcomes: &[Outcome]) -> Vec<Cell> {
+        let mut cells = vec![
+            ("library", variant.label.clone()),
+            ("seconds", join(outcomes.iter().map(|outcome| format!("{:.2}", outcome.seconds)))),
+            ("gave up before", join(outcomes.iter().map(|outcome| outcome.gave_up))),
+        ];
+        cells.extend(series::tokens(outcomes));
+        let answered = |outcome: &Outcome| if outcome.next.answered { "yes" } else { "no" };
+        cells.push(("answered", join(outcomes.iter().map(answered))));
+        cells.extend(series::ends(outcomes));
+        cells
+    }
 }

@@ -39,6 +39,61 @@ const TABLE: &[Row] = &[
     ),
     (
         "acceptance",
+        "race-2.1.113",
+        "race --client 2.1.113 --count 8 --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-2.1.121",
+        "race --client 2.1.121 --count 8 --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-2.1.131",
+        "race --client 2.1.131 --count 8 --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-2.1.170",
+        "race --client 2.1.170 --count 4 --delay 3 --server strict --runs 3 --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-2.1.121-musl",
+        "race --client 2.1.121-musl --count 8 --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "race-2.1.329-musl",
+        "race --client 2.1.329-musl --count 4 --delay 3 --server strict --runs 3 --expect clean",
+    ),
+    (
+        "acceptance",
+        "mixed-all-bands",
+        "race --client 2.1.112 --client 2.1.131 --client 2.1.150 --client 2.1.329 --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "mixed-2.1.150-without",
+        "race --client 2.1.112 --client 2.1.131 --client 2.1.150-lib --client 2.1.329 --library all --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "mixed-2.1.329-without",
+        "race --client 2.1.112 --client 2.1.131 --client 2.1.150 --client 2.1.329-lib --library all --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "mixed-home-2.1.112-without",
+        "race --client 2.1.112-lib --client 2.1.131 --client 2.1.150 --client 2.1.329 --layout home --library all --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
+        "mixed-home-2.1.131-without",
+        "race --client 2.1.112 --client 2.1.131-lib --client 2.1.150 --client 2.1.329 --layout home --library all --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "acceptance",
         "partial-home",
         "race --client 2.1.112 --count 4 --layout home --runs 5 --expect clean-all",
     ),
@@ -115,6 +170,10 @@ const TABLE: &[Row] = &[
     ),
     ("acceptance", "killed-2.1.112", "killed --client 2.1.112 --runs 3 --within 1"),
     ("acceptance", "killed-2.1.329", "killed --client 2.1.329 --runs 3 --within 1"),
+    ("acceptance", "killed-2.1.131", "killed --client 2.1.131 --runs 3 --within 1"),
+    ("acceptance", "killed-2.1.150", "killed --client 2.1.150 --runs 3 --within 1"),
+    ("acceptance", "killed-2.1.170", "killed --client 2.1.170 --runs 3 --within 1"),
+    ("acceptance", "start-2.1.131", "start --client 2.1.131 --runs 40 --slower-by 1 --larger-by 1"),
     ("acceptance", "long-holder-2.1.112", "long-holder --client 2.1.112*3 --delay 45 --expect-answers"),
     (
         "acceptance",
@@ -131,12 +190,38 @@ const TABLE: &[Row] = &[
         "stress-killed",
         "stress --client proper-lockfile --processes 64 --containers 8 --seconds 60 --kill-one-in 10 --expect-exclusive",
     ),
+    (
+        "podman",
+        "podman-race-2.1.131",
+        "race --client 2.1.131 --count 8 --engine podman --uid 1000 --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "podman",
+        "podman-race-2.1.329",
+        "race --client 2.1.329 --count 8 --engine podman --uid 1000 --delay 3 --server strict --runs 5 --expect clean",
+    ),
+    (
+        "podman",
+        "podman-killed-2.1.329",
+        "killed --client 2.1.329 --engine podman --uid 1000 --runs 3 --within 1",
+    ),
+    (
+        "podman",
+        "podman-race-2.1.112",
+        "race --client 2.1.112 --count 4 --engine podman --uid 1000 --delay 3 --server strict --runs 3 --expect clean",
+    ),
+    (
+        "podman",
+        "podman-race-2.1.329-musl",
+        "race --client 2.1.329-musl --count 4 --engine podman --uid 1000 --delay 3 --server strict --runs 3 --expect clean",
+    ),
     ("real", "real-race-old", "race --client 2.1.112 --count 4 --layout dir --server strict --expect clean"),
     (
         "real",
         "real-race-mixed-half",
         "race --client 2.1.112*2+lib --client 2.1.329*2-lib --server strict --library all --expect clean",
     ),
+    ("real", "real-race-raw", "race --client 2.1.131 --count 3 --server strict --library all --expect clean"),
     ("real", "real-killed-2.1.329", "killed --client 2.1.329 --library all --within 1"),
     (
         "quick",

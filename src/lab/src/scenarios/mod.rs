@@ -7,6 +7,8 @@ pub mod long_holder;
 pub mod matrix;
 pub mod race;
 pub mod run;
+mod series;
+pub mod start;
 pub mod stopped;
 pub mod stress;
 mod takeover;

@@ -4,159 +4,143 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::run::{Client, Ending, Lab, Run};
+use super::run::{Ending, Lab, Run};
+use super::series::{self, Cell, End, Series};
 use super::{Variant, describe, variants};
 use crate::args::{Expectation, RaceArgs};
 use crate::clients::Task;
 use crate::credentials::Found;
-use crate::report::{Report, agree, join, left};
-use crate::server::log::{Counters, Event};
+use crate::report::{Report, join};
 use crate::server::tokens::Strictness;
 use crate::server::{Behaviour, Rotation};
+
+/// With one kind of server.
+struct Race<'a> {
+    args: &'a RaceArgs,
+    strictness: Strictness,
+}
 
 /// What one run came to.
 #[derive(Debug, Serialize)]
 struct Outcome {
-    counters: Counters,
     answers: usize,
     seconds: f64,
-    credentials: Found,
-    locks_left: Vec<String>,
     clients: Vec<Ending>,
-    requests: Vec<Event>,
+    #[serde(flatten)]
+    end: End,
 }
 
-impl Outcome {
-    /// What is wrong with it, if one refresh and an answer for everybody is what should have come out.
-    fn complaint(&self, clients: &[Client]) -> Option<String> {
-        let counters = self.counters;
-        let refreshes = usize::from(clients.iter().any(|client| client.program.talks_to_server()));
-        if counters.token400 > 0 {
-            Some(format!("token400 = {}", counters.token400))
-        } else if self.answers != clients.len() {
-            Some(format!("{} of {} answers", self.answers, clients.len()))
-        } else if counters.token200 != refreshes {
-            Some(format!("token200 = {}", counters.token200))
-        } else if refreshes > 0 && self.credentials != Found::Good {
-            Some(format!("credentials {}", self.credentials.word()))
-        } else if !self.locks_left.is_empty() {
-            Some(format!("left behind: {}", self.locks_left.join(" ")))
-        } else {
-            None
-        }
+impl AsRef<End> for Outcome {
+    fn as_ref(&self) -> &End {
+        &self.end
     }
 }
 
 /// Runs all variants.
 pub fn run(lab: &Lab, args: &RaceArgs) -> Result<Report> {
-    let mut report = Report {
-        title: format!(
-            "race: {}, layout {}, delay {} s, {} run(s) each",
-            describe(&args.clients.specs),
-            args.setting.layout_word(),
-            args.delay,
-            args.runs
-        ),
-        notes: Vec::new(),
-        columns: vec![
-            "clients",
-            "library",
-            "server",
-            "200",
-            "400",
-            "answers",
-            "seconds",
-            "credentials",
-            "left",
-        ],
-        rows: Vec::new(),
-        details: json!([]),
-        failures: Vec::new(),
-    };
-    let mut details = Vec::new();
-    for variant in variants(&args.clients) {
-        for strictness in args.server.modes() {
-            let mut outcomes = Vec::new();
-            for number in 1..=args.runs {
-                let outcome = once(lab, args, &variant.clients, strictness)?;
-                eprintln!(
-                    "race {number}/{}: library {}, {strictness:?}: 200 = {}, 400 = {}, {} of {} answers, {:.1} s",
-                    args.runs,
-                    variant.label,
-                    outcome.counters.token200,
-                    outcome.counters.token400,
-                    outcome.answers,
-                    variant.clients.len(),
-                    outcome.seconds
-                );
-                if must_be_clean(args.expect, &variant)
-                    && let Some(complaint) = outcome.complaint(&variant.clients)
-                {
-                    report.failures.push(format!(
-                        "library {}, {strictness:?}, run {number}: {complaint}",
-                        variant.label
-                    ));
-                }
-                outcomes.push(outcome);
-            }
-            report.rows.push(row(&variant, strictness, &outcomes));
-            details.push(json!({
-                "library": variant.label,
-                "server": strictness,
-                "layout": args.setting.layout,
-                "delay_s": args.delay,
-                "runs": outcomes,
-            }));
-        }
+    let title = format!(
+        "race: {}, {}, delay {} s, {} run(s) each",
+        describe(&args.clients.specs),
+        args.setting.place.words(),
+        args.delay,
+        args.runs
+    );
+    let mut report = Report::new(title, &[]);
+    for strictness in args.server.modes() {
+        series::run(&mut report, lab, &Race { args, strictness }, &variants(&args.clients), args.runs)?;
     }
-    report.details = json!(details);
     Ok(report)
 }
 
-fn must_be_clean(expectation: Option<Expectation>, variant: &Variant) -> bool {
-    match expectation {
-        None => false,
-        Some(Expectation::Clean) => variant.clients.iter().any(|client| client.library),
-        Some(Expectation::CleanAll) => true,
-    }
-}
+impl Series for Race<'_> {
+    type Outcome = Outcome;
+    const NAME: &'static str = "race";
 
-fn once(lab: &Lab, args: &RaceArgs, clients: &[Client], strictness: Strictness) -> Result<Outcome> {
-    let delay = Duration::from_secs_f64(args.delay);
-    let behaviour = Behaviour { strictness, rotation: Rotation::OnArrival, delay, first_delay: None };
-    let owners: Vec<u32> = clients.iter().map(|client| client.uid).collect();
-    let mut run = Run::prepare(lab, args.setting.setting(), behaviour, &owners)?;
-    let began = Instant::now();
-    let mut running = Vec::new();
-    for (index, &client) in clients.iter().enumerate() {
-        running.push(run.start(index, client, &Task::Refresh { hold: delay })?);
+    fn once(&self, lab: &Lab, variant: &Variant) -> Result<Outcome> {
+        let delay = Duration::from_secs_f64(self.args.delay);
+        let behaviour = Behaviour {
+            strictness: self.strictness,
+            rotation: Rotation::OnArrival,
+            delay,
+            first_delay: None,
+        };
+        let mut run = Run::prepare(lab, self.args.setting.setting(), behaviour, &variant.owners())?;
+        let began = Instant::now();
+        let mut running = Vec::new();
+        for (index, &client) in variant.clients.iter().enumerate() {
+            running.push(run.start(index, client, &Task::Refresh { hold: delay })?);
+        }
+        let clients = run.wait(&mut running)?;
+        Ok(Outcome {
+            answers: clients.iter().filter(|ending| ending.answered).count(),
+            seconds: began.elapsed().as_secs_f64(),
+            clients,
+            end: End::of(&run, run.containers())?,
+        })
     }
-    let endings = run.wait(&mut running)?;
-    Ok(Outcome {
-        counters: run.server().log().counters(),
-        answers: endings.iter().filter(|ending| ending.answered).count(),
-        seconds: began.elapsed().as_secs_f64(),
-        credentials: run.credentials(),
-        locks_left: run.locks_left()?,
-        clients: endings,
-        requests: run.server().log().events(),
-    })
-}
 
-fn row(variant: &Variant, strictness: Strictness, outcomes: &[Outcome]) -> Vec<String> {
-    let each = |figure: fn(&Outcome) -> usize| join(outcomes.iter().map(figure));
-    let words: Vec<String> = outcomes.iter().map(|outcome| outcome.credentials.word().to_owned()).collect();
-    vec![
-        variant.clients.len().to_string(),
-        variant.label.clone(),
-        format!("{strictness:?}").to_lowercase(),
-        each(|outcome| outcome.counters.token200),
-        each(|outcome| outcome.counters.token400),
-        each(|outcome| outcome.answers),
-        join(outcomes.iter().map(|outcome| format!("{:.1}", outcome.seconds))),
-        agree(&words),
-        left(outcomes.iter().map(|outcome| &outcome.locks_left)),
-    ]
+    fn summary(&self, outcome: &Outcome) -> String {
+        format!(
+            "{:?}: 200 = {}, 400 = {}, {} of {} answers, {:.1} s",
+            self.strictness,
+            outcome.end.counters.token200,
+            outcome.end.counters.token400,
+            outcome.answers,
+            outcome.clients.len(),
+            outcome.seconds
+        )
+    }
+
+    /// What is wrong, if one refresh and an answer for everybody is what should have come out.
+    fn complaints(&self, variant: &Variant, outcome: &Outcome) -> Vec<String> {
+        let must_be_clean = match self.args.expect {
+            None => false,
+            Some(Expectation::Clean) => variant.has_library(),
+            Some(Expectation::CleanAll) => true,
+        };
+        if !must_be_clean {
+            return Vec::new();
+        }
+        let End { counters, credentials, locks_left, .. } = &outcome.end;
+        let refreshes = usize::from(variant.clients.iter().any(|client| client.program.talks_to_server()));
+        let complaint = if counters.token400 > 0 {
+            format!("token400 = {}", counters.token400)
+        } else if outcome.answers != outcome.clients.len() {
+            format!("{} of {} answers", outcome.answers, outcome.clients.len())
+        } else if counters.token200 != refreshes {
+            format!("token200 = {}", counters.token200)
+        } else if refreshes > 0 && *credentials != Found::Good {
+            format!("credentials {}", credentials.word())
+        } else if !locks_left.is_empty() {
+            format!("left behind: {}", locks_left.join(" "))
+        } else {
+            return Vec::new();
+        };
+        vec![format!("{:?}: {complaint}", self.strictness)]
+    }
+
+    fn cells(&self, variant: &Variant, outcomes: &[Outcome]) -> Vec<Cell> {
+        let mut cells = vec![
+            ("clients", variant.clients.len().to_string()),
+            ("library", variant.label.clone()),
+            ("server", format!("{:?}", self.strictness).to_lowercase()),
+        ];
+        cells.extend(series::tokens(outcomes));
+        cells.push(("answers", join(outcomes.iter().map(|outcome| outcome.answers))));
+        cells.push(("seconds", join(outcomes.iter().map(|outcome| format!("{:.1}", outcome.seconds)))));
+        cells.extend(series::ends(outcomes));
+        cells
+    }
+
+    fn setting(&self) -> Value {
+        let place = &self.args.setting.place;
+        json!({
+            "server": self.strictness,
+            "layout": place.layout,
+            "engine": place.engine,
+            "delay_s": self.args.delay,
+        })
+    }
 }

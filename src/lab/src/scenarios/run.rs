@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal};
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 use serde::Serialize;
 
 use crate::clients::{self, Task};
-use crate::container::Container;
+use crate::container::{Container, Engine, Kind, Process};
 use crate::credentials::{self, FILE_NAME, Found};
 use crate::layout::{Filesystem, Layout, Place};
 use crate::sandbox::{self, HOME, Sandbox};
@@ -23,11 +24,14 @@ use crate::server::tokens::{Strictness, TokenFamily};
 use crate::server::{Behaviour, Server};
 use crate::spec::Program;
 use crate::trace;
+use crate::usage::{self, Usage};
 
 /// What all runs of a call have in common.
 pub struct Lab {
     /// The namespaces.
     pub sandbox: Sandbox,
+    /// podman, if a scenario wants it.
+    pub engine: Option<Engine>,
     /// When a client that has not ended is killed.
     pub timeout: Duration,
     /// Set for every client, after everything else.
@@ -54,8 +58,32 @@ pub struct Setting {
     pub home: Filesystem,
     /// The filesystem of what is shared.
     pub shared: Filesystem,
+    /// What makes the containers.
+    pub engine: Kind,
     /// Whether each container has its own pid namespace.
     pub pid_namespace: bool,
+}
+
+impl Setting {
+    /// Builds container `number`, whose clients run as `owner`.
+    fn container<'a>(
+        self,
+        lab: &'a Lab,
+        place: &Place<'_>,
+        number: usize,
+        owner: u32,
+    ) -> Result<Container<'a>> {
+        let steps = place.container_steps(number, owner);
+        match self.engine {
+            Kind::Namespaces => Container::of_namespaces(steps, self.pid_namespace),
+            Kind::Podman => {
+                ensure!(self.layout != Layout::One, "with podman every client has a container of its own");
+                let engine = lab.engine.as_ref().context("podman was not prepared")?;
+                let home = place.directory.join(format!("container-{number}"));
+                Container::of_podman(engine, steps, home, place.directory.join(OUT))
+            }
+        }
+    }
 }
 
 /// A prepared run. Everything ends when it is dropped.
@@ -64,7 +92,7 @@ pub struct Run<'a> {
     setting: Setting,
     number: usize,
     directory: PathBuf,
-    containers: Vec<Container>,
+    containers: Vec<Container<'a>>,
     server: Server,
     shared_mounted: Option<PathBuf>,
     started: usize,
@@ -72,7 +100,7 @@ pub struct Run<'a> {
 
 /// A started client.
 pub struct Running {
-    child: Child,
+    process: Process,
     client: Client,
     since: Instant,
     stdout: PathBuf,
@@ -100,6 +128,8 @@ pub struct Ending {
     pub said: Option<String>,
 }
 
+/// The directory of a run that its clients may write to.
+const OUT: &str = "out";
 /// A lock of the real clients that has nothing to do with the refresh.
 const OTHER_LOCK: &str = ".claude.json.lock";
 /// What clients get to notice that the family is revoked; 2.1.112 never gives up.
@@ -123,7 +153,7 @@ impl<'a> Run<'a> {
         };
         let shared = place.shared();
         sandbox::make_directory(&shared)?;
-        sandbox::make_directory(&directory.join("out"))?;
+        sandbox::make_directory(&directory.join(OUT))?;
         let mut shared_mounted = None;
         if setting.shared == Filesystem::Ext4 {
             sandbox::mount_ext4(&directory.join("shared.ext4"), &shared)?;
@@ -134,8 +164,7 @@ impl<'a> Run<'a> {
         }
         let mut containers = Vec::new();
         for (index, &owner) in owners.iter().take(setting.layout.containers(owners.len())).enumerate() {
-            let steps = place.container_steps(index, owner);
-            containers.push(Container::start(steps, setting.pid_namespace)?);
+            containers.push(setting.container(lab, &place, index, owner)?);
         }
         Ok(Self {
             lab,
@@ -156,7 +185,7 @@ impl<'a> Run<'a> {
 
     /// A file of the run that clients may write.
     pub fn scratch(&self, name: &str, owner: u32) -> Result<PathBuf> {
-        let path = self.directory.join("out").join(name);
+        let path = self.directory.join(OUT).join(name);
         File::create(&path).with_context(|| path.display().to_string())?;
         chown(&path, Some(owner), Some(owner))?;
         Ok(path)
@@ -193,11 +222,15 @@ impl<'a> Run<'a> {
 
         let stdout = self.scratch(&format!("{index}.stdout"), client.uid)?;
         let stderr = self.scratch(&format!("{index}.stderr"), client.uid)?;
-        let mut command = launch.command();
-        command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
         let container = container % self.containers.len();
-        let child = self.containers[container].spawn(&mut command, client.uid)?;
-        Ok(Running { child, client, since: Instant::now(), stdout, stderr, ended: None })
+        let since = Instant::now();
+        let process = self.containers[container].spawn(
+            &launch,
+            client.uid,
+            File::create(&stdout)?,
+            File::create(&stderr)?,
+        )?;
+        Ok(Running { process, client, since, stdout, stderr, ended: None })
     }
 
     /// A path inside a container, as seen from outside.
@@ -218,14 +251,14 @@ impl<'a> Run<'a> {
         credentials::judge(content.as_deref(), &self.server.family().lock())
     }
 
-    /// The locks that lie about: every entry named `*.lock` or `*.lock.owner` in a home, a config directory, or beside
-    /// one. Shared ones are counted once.
-    pub fn locks_left(&self) -> Result<Vec<String>> {
-        self.locks_left_in(0..self.containers.len())
+    /// All containers.
+    pub fn containers(&self) -> Range<usize> {
+        0..self.containers.len()
     }
 
-    /// As [`Run::locks_left`], in some of the containers: nobody comes to tidy up the private home of a dead one.
-    pub fn locks_left_in(&self, containers: std::ops::Range<usize>) -> Result<Vec<String>> {
+    /// The locks that lie about in some of the containers (nobody comes to tidy up the private home of a dead one): every
+    /// entry named `*.lock` or `*.lock.owner` in a home, a config directory, or beside one. Shared ones are counted once.
+    pub fn locks_left_in(&self, containers: Range<usize>) -> Result<Vec<String>> {
         let layout = self.setting.layout;
         let sibling = layout.sibling_lock();
         let places = [Some(Path::new(HOME)), Some(&layout.config_directory()), sibling.parent()];
@@ -292,16 +325,12 @@ impl Drop for Run<'_> {
 impl Running {
     /// Sends a signal; to a process that has ended already, nothing.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
-        if self.child.try_wait()?.is_none() {
-            rustix::process::kill_process(Pid::from_child(&self.child), signal)?;
-        }
-        Ok(())
+        self.process.signal(signal)
     }
 
     /// Kills it and waits for its end.
     pub fn kill(&mut self) -> Result<()> {
-        self.child.kill()?;
-        let status = self.child.wait()?;
+        let status = self.process.kill()?;
         self.ended = Some((Some(status), self.since.elapsed()));
         Ok(())
     }
@@ -311,14 +340,19 @@ impl Running {
         if self.ended.is_some() {
             return Ok(true);
         }
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.process.try_wait()? {
             self.ended = Some((Some(status), self.since.elapsed()));
         } else if self.since.elapsed() > timeout {
-            self.child.kill()?;
-            self.child.wait()?;
+            self.process.kill()?;
             self.ended = Some((None, self.since.elapsed()));
         }
         Ok(self.ended.is_some())
+    }
+
+    /// Waits for its end, as long as that takes: seconds since its start, and what it used.
+    pub fn into_usage(self) -> Result<(f64, Usage)> {
+        let usage = usage::wait(self.process.into_child())?;
+        Ok((self.since.elapsed().as_secs_f64(), usage))
     }
 
     /// How it ended, or where it stands.

@@ -9,22 +9,22 @@ use std::time::Duration;
 use anyhow::Result;
 use rustix::process::Signal;
 use serde::Serialize;
-use serde_json::json;
 
-use super::run::{Client, Ending, Lab, Run};
-use super::{takeover, variants};
+use super::run::{Ending, Lab, Run};
+use super::series::{self, Cell, End, Series};
+use super::{Variant, takeover, variants};
 use crate::args::StoppedArgs;
 use crate::container::{self, Identity};
-use crate::credentials::Found;
-use crate::report::{Report, agree, join, left};
-use crate::server::log::{Counters, Event, Phase};
+use crate::report::{Report, join};
+use crate::server::log::{Event, Phase};
 use crate::server::{Behaviour, Rotation};
 
 /// From the next client's request to the wake-up; its answer must take longer than this.
 const MID_REQUEST: Duration = Duration::from_millis(300);
 
+/// What one run came to.
 #[derive(Debug, Serialize)]
-struct Outcome {
+pub struct Outcome {
     seconds: f64,
     gave_up: usize,
     /// Locks of the next client that vanished while it waited for its answer.
@@ -32,10 +32,14 @@ struct Outcome {
     /// Locks that the next client had made when the holder woke.
     watched: usize,
     clients: Vec<Ending>,
-    counters: Counters,
-    credentials: Found,
-    locks_left: Vec<String>,
-    requests: Vec<Event>,
+    #[serde(flatten)]
+    end: End,
+}
+
+impl AsRef<End> for Outcome {
+    fn as_ref(&self) -> &End {
+        &self.end
+    }
 }
 
 /// Runs all variants.
@@ -45,81 +49,68 @@ pub fn run(lab: &Lab, args: &StoppedArgs) -> Result<Report> {
         clients.specs.iter().all(|spec| spec.program.talks_to_server()),
         "`stopped` waits for token requests, which the C client does not make"
     );
-    let mut report = Report {
-        title: format!(
-            "stopped: {} holds, {} takes over by staleness, the holder wakes",
-            clients.specs[0].program, clients.specs[1].program
-        ),
-        notes: vec![
-            "seconds: from the next client's first lock attempt (strace) to its token request (server)".to_owned(),
-            "removed: locks of the next client, of those watched, that went away while it waited for its answer".to_owned(),
-        ],
-        columns: vec![
-            "library", "seconds", "gave up before", "removed", "200", "400", "answers", "credentials", "left",
-        ],
-        rows: Vec::new(),
-        details: json!([]),
-        failures: Vec::new(),
-    };
-    let mut details = Vec::new();
-    for variant in variants(&clients) {
-        let mut outcomes = Vec::new();
-        for number in 1..=args.takeover.runs {
-            let outcome = once(lab, args, &variant.clients)?;
-            eprintln!(
-                "stopped {number}/{}: library {}: {:.1} s, {} of {} removed",
-                args.takeover.runs,
-                variant.label,
-                outcome.seconds,
-                outcome.removed.len(),
-                outcome.watched
-            );
-            if args.expect_safe && variant.clients.iter().any(|client| client.library) {
-                for (what, names) in [("removed", &outcome.removed), ("left", &outcome.locks_left)] {
-                    if !names.is_empty() {
-                        report.failures.push(format!(
-                            "library {}, run {number}: {what}: {}",
-                            variant.label,
-                            names.join(" ")
-                        ));
-                    }
-                }
-                if outcome.watched == 0 {
-                    report.failures.push(format!(
-                        "library {}, run {number}: the next client had made no lock to be watched",
-                        variant.label
-                    ));
-                }
-            }
-            outcomes.push(outcome);
-        }
-        let words: Vec<String> =
-            outcomes.iter().map(|outcome| outcome.credentials.word().to_owned()).collect();
-        let answers = |outcome: &Outcome| outcome.clients.iter().filter(|one| one.answered).count();
-        report.rows.push(vec![
-            variant.label.clone(),
-            join(outcomes.iter().map(|outcome| format!("{:.1}", outcome.seconds))),
-            join(outcomes.iter().map(|outcome| outcome.gave_up)),
-            join(outcomes.iter().map(|outcome| format!("{}/{}", outcome.removed.len(), outcome.watched))),
-            join(outcomes.iter().map(|outcome| outcome.counters.token200)),
-            join(outcomes.iter().map(|outcome| outcome.counters.token400)),
-            join(outcomes.iter().map(answers)),
-            agree(&words),
-            left(outcomes.iter().map(|outcome| &outcome.locks_left)),
-        ]);
-        details.push(json!({ "library": variant.label, "runs": outcomes }));
-    }
-    report.details = json!(details);
+    let title = format!(
+        "stopped: {} holds, {} takes over by staleness, the holder wakes, {}",
+        clients.specs[0].program,
+        clients.specs[1].program,
+        args.takeover.place.words()
+    );
+    let removed =
+        "removed: locks of the next client, of those watched, that went away while it waited for its answer";
+    let mut report = Report::new(title, &[takeover::SECONDS, removed]);
+    series::run(&mut report, lab, args, &variants(&clients), args.takeover.runs)?;
     Ok(report)
 }
 
-fn once(lab: &Lab, args: &StoppedArgs, clients: &[Client]) -> Result<Outcome> {
+impl Series for StoppedArgs {
+    type Outcome = Outcome;
+    const NAME: &'static str = "stopped";
+
+    fn once(&self, lab: &Lab, variant: &Variant) -> Result<Outcome> {
+        once(lab, self, variant)
+    }
+
+    fn summary(&self, outcome: &Outcome) -> String {
+        format!("{:.1} s, {} of {} removed", outcome.seconds, outcome.removed.len(), outcome.watched)
+    }
+
+    fn complaints(&self, variant: &Variant, outcome: &Outcome) -> Vec<String> {
+        let mut complaints = Vec::new();
+        if self.expect_safe && variant.has_library() {
+            for (what, names) in [("removed", &outcome.removed), ("left", &outcome.end.locks_left)] {
+                if !names.is_empty() {
+                    complaints.push(format!("{what}: {}", names.join(" ")));
+                }
+            }
+            if outcome.watched == 0 {
+                complaints.push("the next client had made no lock to be watched".to_owned());
+            }
+        }
+        complaints
+    }
+
+    fn cells(&self, variant: &Variant, outcomes: &[Outcome]) -> Vec<Cell> {
+        let removed = |outcome: &Outcome| format!("{}/{}", outcome.removed.len(), outcome.watched);
+        let answers = |outcome: &Outcome| outcome.clients.iter().filter(|one| one.answered).count();
+        let mut cells = vec![
+            ("library", variant.label.clone()),
+            ("seconds", join(outcomes.iter().map(|outcome| format!("{:.1}", outcome.seconds)))),
+            ("gave up before", join(outcomes.iter().map(|outcome| outcome.gave_up))),
+            ("removed", join(outcomes.iter().map(removed))),
+        ];
+        cells.extend(series::tokens(outcomes));
+        cells.push(("answers", join(outcomes.iter().map(answers))));
+        cells.extend(series::ends(outcomes));
+        cells
+    }
+}
+
+fn once(lab: &Lab, args: &StoppedArgs, variant: &Variant) -> Result<Outcome> {
     let delay = Duration::from_secs_f64(args.takeover.delay);
     let behaviour =
         Behaviour { strictness: args.server, rotation: Rotation::OnArrival, delay, first_delay: None };
-    let owners: Vec<u32> = clients.iter().map(|client| client.uid).collect();
-    let mut run = Run::prepare(lab, args.takeover.setting(), behaviour, &owners)?;
-    let mut holder = takeover::bring_to(&mut run, clients[0], args.takeover.at, delay)?;
+    let mut run = Run::prepare(lab, args.takeover.setting(), behaviour, &variant.owners())?;
+    let mut holder = takeover::bring_to(&mut run, variant.clients[0], args.takeover.at, delay)?;
     holder.signal(Signal::STOP)?;
     let paths: Vec<PathBuf> = [takeover::HOLDER, takeover::NEXT]
         .into_iter()
@@ -127,7 +118,7 @@ fn once(lab: &Lab, args: &StoppedArgs, clients: &[Client]) -> Result<Outcome> {
         .collect();
     let of_holder = identities(&paths);
 
-    let next = takeover::next_request(&mut run, clients[1], delay)?;
+    let next = takeover::next_request(&mut run, variant.clients[1], delay)?;
     std::thread::sleep(MID_REQUEST);
     // What is there now and was not when the holder was stopped is the next client's.
     let watched: Vec<(PathBuf, Identity)> = paths
@@ -157,10 +148,7 @@ fn once(lab: &Lab, args: &StoppedArgs, clients: &[Client]) -> Result<Outcome> {
         removed,
         watched: distinct(&watched),
         clients: endings,
-        counters: run.server().log().counters(),
-        credentials: run.credentials(),
-        locks_left: run.locks_left()?,
-        requests: run.server().log().events(),
+        end: End::of(&run, run.containers())?,
     })
 }
 

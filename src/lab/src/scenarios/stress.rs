@@ -38,25 +38,18 @@ pub fn run(lab: &Lab, args: &StressArgs) -> Result<Report> {
         "`stress` runs model clients only: a real one refreshes once and ends"
     );
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
-    let mut report = Report {
-        title: format!(
-            "stress: {} {} in {} containers for {} s, layout {}, seed {seed}",
-            args.processes,
-            args.client.program,
-            args.containers,
-            args.seconds,
-            args.setting.layout_word()
-        ),
-        notes: vec![
-            "held: times that a process held the lock; of the killed, in brackets, those that held it then"
-                .to_owned(),
-        ],
-        columns: vec!["library", "held", "killed", "two holders", "compromised", "failed", "left"],
-        rows: Vec::new(),
-        details: json!([]),
-        failures: Vec::new(),
-    };
-    let mut details = Vec::new();
+    let title = format!(
+        "stress: {} {} in {} containers for {} s, {}, seed {seed}",
+        args.processes,
+        args.client.program,
+        args.containers,
+        args.seconds,
+        args.setting.place.words()
+    );
+    let held =
+        "held: times that a process held the lock; of the killed, in brackets, those that held it then";
+    let mut report = Report::new(title, &[held]);
+    report.columns = vec!["library", "held", "killed", "two holders", "compromised", "failed", "left"];
     for (label, library) in variants(args) {
         let mut random = fastrand::Rng::with_seed(seed);
         let outcome = once(lab, args, &library, &mut random)?;
@@ -99,8 +92,9 @@ pub fn run(lab: &Lab, args: &StressArgs) -> Result<Report> {
             .take(10)
             .map(|overlap| format!("{:?} and {:?}", overlap.first, overlap.second))
             .collect();
-        details.push(json!({
+        report.details.push(json!({
             "library": label,
+            "seed": seed,
             "held": held,
             "kills": outcome.kills,
             "killed_while_holding": killed,
@@ -112,7 +106,6 @@ pub fn run(lab: &Lab, args: &StressArgs) -> Result<Report> {
             "turns": turns,
         }));
     }
-    report.details = json!({ "seed": seed, "variants": details });
     Ok(report)
 }
 
@@ -247,7 +240,7 @@ impl Crowd<'_> {
             verdict: intervals::check(&log, &self.kills)?,
             kills: self.kills.len(),
             failed,
-            left: self.run.locks_left()?,
+            left: self.run.locks_left_in(self.run.containers())?,
         })
     }
 }

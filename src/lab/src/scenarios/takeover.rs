@@ -17,6 +17,10 @@ pub const HOLDER: usize = 0;
 /// See [`HOLDER`].
 pub const NEXT: usize = 1;
 
+/// What a report says about [`Next::seconds`].
+pub const SECONDS: &str =
+    "seconds: from the next client's first lock attempt (strace) to its token request (server)";
+
 /// From the arrival of the holder's request to the disturbance: it then surely waits for the answer.
 const MID_REQUEST: Duration = Duration::from_millis(200);
 /// How often the filesystem is looked at.
