@@ -114,8 +114,9 @@ macro_rules! symbols {
                         Ok(name) => name,
                         Err(_) => panic!("a symbol has no NUL in it"),
                     };
+                const ABSENT: extern "C" fn() = <$result as $crate::real::Absent>::ABSENT;
                 let original = |$($argument: $type),*| {
-                    let address = REAL.address(NAME, <$result as $crate::real::Absent>::ABSENT);
+                    let address = REAL.address(NAME, ABSENT);
                     // SAFETY: the function of this name has this signature, or fails whatever it is given;
                     // it is called as we were.
                     unsafe { core::mem::transmute::<usize, Function>(address)($($argument),*) }
@@ -151,7 +152,10 @@ macro_rules! symbols {
             // SAFETY: as above.
             let seen = unsafe { $crate::operations::seen($at, $path) };
             let $path = seen.path;
-            let result = $original($($argument),*);
+            // Not the closure: called twice, it would not be inlined where it matters.
+            let address = REAL.address(NAME, ABSENT);
+            // SAFETY: as the original is called above.
+            let result = unsafe { core::mem::transmute::<usize, Function>(address)($($argument),*) };
             if let (0, Some(mtime)) = (result, seen.mtime) {
                 // SAFETY: the original has filled the caller's buffer.
                 $crate::shell::Found::set_mtime(unsafe { &mut *$buffer }, mtime);
