@@ -113,7 +113,8 @@ impl Linux {
         self.with(b"/", name, b"")
     }
 
-    fn directory(&mut self) -> &CStr {
+    /// The path of the config directory.
+    pub fn directory(&mut self) -> &CStr {
         self.with(b"", b"", b"")
     }
 

@@ -282,11 +282,11 @@ pub fn read_at(file: &Descriptor, buffer: &mut [u8], offset: u64) -> Result<usiz
     unsafe { call!(SYS_pread64, file.0, buffer.as_mut_ptr(), buffer.len(), offset) }
 }
 
-/// read(2) until the end of the file or of the buffer.
+/// pread64(2) from the start to the end of the file or of the buffer.
 pub fn read_all(file: &Descriptor, buffer: &mut [u8]) -> Result<usize> {
     let mut length = 0;
     while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match read(file, rest)? {
+        match read_at(file, rest, length as u64)? {
             0 => break,
             read => length += read,
         }
@@ -313,10 +313,30 @@ pub fn sync(file: &Descriptor) -> Result<()> {
     unsafe { call!(SYS_fdatasync, file.0) }.map(drop)
 }
 
-/// renameat(2).
-pub fn rename(from_at: c_int, from: &CStr, to: &CStr) -> Result<()> {
+/// renameat2(2) without flags.
+pub fn rename(from_at: c_int, from: &CStr, to_at: c_int, to: &CStr) -> Result<()> {
     // SAFETY: two C strings.
-    unsafe { call!(SYS_renameat2, from_at, from, AT_FDCWD, to, 0usize) }.map(drop)
+    unsafe { call!(SYS_renameat2, from_at, from, to_at, to, 0usize) }.map(drop)
+}
+
+/// linkat(2) with `AT_SYMLINK_FOLLOW`, from the working directory.
+pub fn link(from: &CStr, to_at: c_int, to: &CStr) -> Result<()> {
+    // SAFETY: two C strings.
+    unsafe { call!(SYS_linkat, AT_FDCWD, from, to_at, to, libc::AT_SYMLINK_FOLLOW) }.map(drop)
+}
+
+/// getdents64(2); how many bytes were read.
+pub fn read_directory(directory: &Descriptor, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: room of the length given.
+    unsafe { call!(SYS_getdents64, directory.0, buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// fcntl(2) with `F_OFD_GETLK`: whether another open file has this byte locked.
+pub fn byte_is_locked(file: &Descriptor, byte: i64) -> bool {
+    let mut range = byte_range(byte);
+    // SAFETY: a range.
+    let asked = unsafe { call!(SYS_fcntl, file.0, libc::F_OFD_GETLK, &raw mut range) };
+    asked.is_ok() && range.l_type != libc::F_UNLCK as i16
 }
 
 /// ftruncate(2).

@@ -9,6 +9,7 @@
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use lockspan_core::names::CREDENTIALS;
 use lockspan_core::pair::{generation, may_replace, pair};
 use lockspan_core::settings::Mode;
 use lockspan_lock::kernel::{Errno, Place, Result};
@@ -20,7 +21,8 @@ use crate::environment;
 use crate::events::{self, Event};
 use crate::matching;
 use crate::memory::Memory;
-use crate::operations::undisturbed;
+use crate::operations::{seen_path, undisturbed};
+use crate::staged;
 
 type Answer = Option<Result<()>>;
 
@@ -28,7 +30,7 @@ type Answer = Option<Result<()>>;
 const LARGEST: usize = 1 << 20;
 
 /// How a credentials file is opened: a symbolic link or a FIFO in its place is not looked into.
-const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+pub const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// The byte of the credentials file that is locked while it is written in place.
 const PUBLISHING: i64 = (1 << 62) + 2;
@@ -43,16 +45,68 @@ fn record(event: &'static str, detail: &'static str, errno: c_int) {
     events::record(Event { lock: "credentials", event, detail, errno, took: 0 });
 }
 
-/// A client has the lock, or reads the file: what it holds now is what the client knows.
+/// A client has the lock, or reads the file: what it holds now is what the client knows. Waits for the end of a
+/// publish in place.
 #[cold]
 pub fn note(kernel: &mut Linux) {
+    let mounted = kernel.credentials_are_mounted();
     let Ok(file) = sys::open(kernel.path(Place::Credentials), libc::O_RDONLY | OPEN, 0) else { return };
+    for _ in 0..PUBLISH_TRIES {
+        if !mounted || !sys::byte_is_locked(&file, PUBLISHING) {
+            break;
+        }
+        sys::sleep(1, None);
+    }
     if let Some(mut memory) = room_for(&file, 0)
         && let Ok(length) = sys::read_all(&file, memory.bytes())
         && let Some(content) = memory.bytes().get(..length)
     {
         SEEN.store(generation(pair(content)), Ordering::Relaxed);
     }
+}
+
+/// What open and its relatives become.
+pub struct Opened {
+    /// The path for the original to open; NULL if the call is answered.
+    pub path: *const c_char,
+    /// The answer.
+    pub descriptor: c_int,
+}
+
+/// open and its relatives, of what may be a lock or the credentials file.
+#[cold]
+#[inline(never)]
+pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
+    // SAFETY: the caller's path.
+    match unsafe { open(at, path, flags) } {
+        Some(descriptor) => Opened { path: core::ptr::null(), descriptor },
+        // SAFETY: as above.
+        None => Opened { path: unsafe { seen_path(at, path) }, descriptor: -1 },
+    }
+}
+
+unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
+    const STAGED: c_int = libc::O_TRUNC | libc::O_CLOEXEC;
+    // SAFETY: the caller's path, whose length was taken before.
+    if !unsafe { CStr::from_ptr(path) }.to_bytes().ends_with(CREDENTIALS) {
+        return None;
+    }
+    let mut kernel = Linux::new();
+    if environment::mode() != Mode::Redirect {
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe { matching::credentials(at, path, &mut kernel) }?;
+    undisturbed(&mut kernel, |kernel| {
+        if flags & libc::O_ACCMODE == libc::O_RDONLY {
+            note(kernel);
+            None
+        } else if flags & STAGED == STAGED {
+            staged::open(kernel, flags)
+        } else {
+            None
+        }
+    })
 }
 
 /// rename and its relatives, onto what may be the credentials file.
@@ -67,41 +121,54 @@ pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *co
     unsafe { matching::credentials(to_at, to, &mut kernel) }?;
     // SAFETY: what can be opened below is a C string; what cannot is left to the original.
     let from = unsafe { CStr::from_ptr(from) };
-    undisturbed(&mut kernel, |kernel| replace_undisturbed(kernel, from_at, from))
+    undisturbed(&mut kernel, |kernel| {
+        let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
+        publish(kernel, &source, Some((from_at, from)))
+    })
 }
 
-fn replace_undisturbed(kernel: &mut Linux, from_at: c_int, from: &CStr) -> Answer {
-    let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
+/// Puts a new content in the place of the present one. It is that of an open file, which has a name, or gets one.
+///
+/// `None` if that cannot be done here.
+pub fn publish(kernel: &mut Linux, source: &Descriptor, name: Option<(c_int, &CStr)>) -> Answer {
     let mounted = kernel.credentials_are_mounted();
-    let flags = if mounted { libc::O_RDWR } else { libc::O_RDONLY };
+    let flags = if mounted || name.is_none() { libc::O_RDWR } else { libc::O_RDONLY };
     let target = sys::open(kernel.path(Place::Credentials), flags | OPEN, 0).ok()?;
     if mounted {
         wait_to_publish(&target)?;
     }
-    // The present content, and behind it room for the new one, as long as either.
-    let (mut present, mut new) = (room_for(&target, 0)?, room_for(&source, size(&target)?)?);
+    // The present content, and the new one in as much room as the longer of both.
+    let (mut present, mut new) = (room_for(&target, 0)?, room_for(source, size(&target)?)?);
     let present_length = sys::read_all(&target, present.bytes()).ok()?;
-    let new_length = sys::read_all(&source, new.bytes()).ok()?;
+    let new_length = sys::read_all(source, new.bytes()).ok()?;
     let old = present.bytes().get(..present_length)?;
     let pair_of_new = pair(new.bytes().get(..new_length)?);
+    let discard = || name.map_or(Ok(()), |(at, name)| sys::unlink(at, name));
     let seen = Some(SEEN.load(Ordering::Relaxed)).filter(|&seen| seen != 0);
-    let result = if !may_replace(seen, pair(old), pair_of_new) {
+    if !may_replace(seen, pair(old), pair_of_new) {
         record("publish-refused", "pair-older-than-present", 0);
-        return Some(sys::unlink(from_at, from));
-    } else if mounted {
-        let mut file = InPlace(&target);
-        publish::replace(&mut file, old, new.bytes(), new_length).and_then(|()| {
+        return Some(discard());
+    }
+    let replaced = match (mounted, name) {
+        (true, _) => None,
+        (false, Some((at, name))) => {
+            Some(sys::rename(at, name, libc::AT_FDCWD, kernel.path(Place::Credentials)))
+        }
+        // Better in place than not at all: the new pair is nowhere else.
+        (false, None) => staged::name_it(kernel, source).ok().map(Ok),
+    };
+    let how = if replaced.is_some() { "renamed" } else { "in-place" };
+    let result = match replaced {
+        Some(result) => result,
+        None => publish::replace(&mut InPlace(&target), old, new.bytes(), new_length).and_then(|()| {
             // What has been written is there for everybody; on the disk it may be later.
             let _ = sys::sync(&target);
-            sys::unlink(from_at, from)
-        })
-    } else {
-        sys::rename(from_at, from, kernel.path(Place::Credentials))
+            discard()
+        }),
     };
     if result.is_ok() {
         SEEN.store(generation(pair_of_new), Ordering::Relaxed);
     }
-    let how = if mounted { "in-place" } else { "renamed" };
     record("published", how, result.err().map_or(0, |errno| errno.0));
     Some(result)
 }

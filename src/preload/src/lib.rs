@@ -26,5 +26,6 @@ mod program;
 mod raw;
 mod real;
 mod shell;
+mod staged;
 mod start;
 mod table;

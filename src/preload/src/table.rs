@@ -56,21 +56,24 @@ symbols! {
 
     // Variadic in C. Integer arguments of variadic functions travel in the same registers on every target
     // that is supported, and the original ignores a mode that was not passed.
-    open(path: Path, flags: c_int, mode: mode_t) -> c_int = shown(AT_FDCWD, path);
-    open64(path: Path, flags: c_int, mode: mode_t) -> c_int = shown(AT_FDCWD, path);
-    openat(at: c_int, path: Path, flags: c_int, mode: mode_t) -> c_int = shown(at, path);
-    openat64(at: c_int, path: Path, flags: c_int, mode: mode_t) -> c_int = shown(at, path);
-    __open_2(path: Path, flags: c_int) -> c_int = shown(AT_FDCWD, path);
-    __open64_2(path: Path, flags: c_int) -> c_int = shown(AT_FDCWD, path);
-    __openat_2(at: c_int, path: Path, flags: c_int) -> c_int = shown(at, path);
-    __openat64_2(at: c_int, path: Path, flags: c_int) -> c_int = shown(at, path);
+    open(path: Path, flags: c_int, mode: mode_t) -> c_int = opens(AT_FDCWD, path, flags);
+    open64(path: Path, flags: c_int, mode: mode_t) -> c_int = opens(AT_FDCWD, path, flags);
+    openat(at: c_int, path: Path, flags: c_int, mode: mode_t) -> c_int = opens(at, path, flags);
+    openat64(at: c_int, path: Path, flags: c_int, mode: mode_t) -> c_int = opens(at, path, flags);
+    __open_2(path: Path, flags: c_int) -> c_int = opens(AT_FDCWD, path, flags);
+    __open64_2(path: Path, flags: c_int) -> c_int = opens(AT_FDCWD, path, flags);
+    __openat_2(at: c_int, path: Path, flags: c_int) -> c_int = opens(at, path, flags);
+    __openat64_2(at: c_int, path: Path, flags: c_int) -> c_int = opens(at, path, flags);
 
     // What only the credentials file needs. The lock has no use for these.
     creat(path: Path, mode: mode_t) -> c_int = pass;
     creat64(path: Path, mode: mode_t) -> c_int = pass;
     fopen(path: Path, mode: *const c_char) -> *mut FILE = pass;
     fopen64(path: Path, mode: *const c_char) -> *mut FILE = pass;
-    close(descriptor: c_int) -> c_int = pass;
+    close(descriptor: c_int) -> c_int = closes(descriptor);
+    dup2(from: c_int, to: c_int) -> c_int = replaces_descriptor(from, to);
+    dup3(from: c_int, to: c_int, flags: c_int) -> c_int = replaces_descriptor(from, to);
+    close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int = closes_range(first, last, flags);
     rename(from: Path, to: Path) -> c_int = replaces(AT_FDCWD, from, AT_FDCWD, to, 0);
     renameat(from_at: c_int, from: Path, to_at: c_int, to: Path) -> c_int = replaces(from_at, from, to_at, to, 0);
     renameat2(from_at: c_int, from: Path, to_at: c_int, to: Path, flags: c_uint) -> c_int = replaces(from_at, from, to_at, to, flags);
