@@ -31,7 +31,7 @@ int main(void)
 	CALL(realpath("file.lock", buffer) != 0);
 	CALL(readlink("link", buffer, sizeof buffer) > 0);
 	CALL(close(open("file.lock", O_RDONLY)));
-	CALL(close(open(".credentials.json", O_RDONLY)));
+	CALL(close(open("other.credentials.json", O_RDONLY)));
 	CALL(rename("file.json", "moved.json"));
 	CALL(unlink("moved.json"));
 	CALL(syscall(SYS_faccessat, AT_FDCWD, "file.lock", F_OK));

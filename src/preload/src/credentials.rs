@@ -85,6 +85,8 @@ pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
     }
 }
 
+/// Out of line, so that its buffer is gone when the next one is needed: stacks may be small.
+#[inline(never)]
 unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
     const STAGED: c_int = libc::O_TRUNC | libc::O_CLOEXEC;
     // SAFETY: the caller's path, whose length was taken before.
