@@ -233,7 +233,8 @@ static int is_with_spaces(const char *found, size_t length, const char *content)
 	return known == length;
 }
 
-static void whole(void)
+/* The old content or the new one, but for spaces at its end. */
+static void whole(const char *when)
 {
 	char found[4096];
 	int fd = raw_open(shared, O_RDONLY | O_CLOEXEC, 0);
@@ -241,8 +242,8 @@ static void whole(void)
 	CHECK(fd >= 0 && length >= 0 && close(fd) == 0);
 	if (!is_with_spaces(found, length, SHORTER) && !is_with_spaces(found, length, OLD) &&
 	    !is_with_spaces(found, length, EQUAL)) {
-		fprintf(stderr, "found %.*s\n", (int)length, found);
-		CHECK(0);
+		fprintf(stderr, "%s: %zd bytes, as far as there is no NUL: %.*s\n", when, length, (int)length, found);
+		_exit(1);
 	}
 }
 
@@ -260,9 +261,9 @@ static void case_killed(void)
 		}
 		struct timespec pause = { 0, (rand() % 2000) * 1000 };
 		nanosleep(&pause, 0);
-		whole();
+		whole("as read while it is written");
 		CHECK(kill(writer, SIGKILL) == 0 && waitpid(writer, 0, 0) == writer);
-		whole();
+		whole("after a kill");
 	}
 	/* And nobody has to wait for the dead. */
 	store(temporary, EQUAL, strlen(EQUAL));

@@ -12,7 +12,7 @@ const BLANK: Generation = 1;
 /// What a credentials file says of its login.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pair {
-    /// A hash of the refresh token.
+    /// A hash of the refresh token, or of the access token where that is all there is.
     token: Generation,
     /// When the access token expires, in milliseconds since the epoch.
     expires: u64,
@@ -21,12 +21,20 @@ pub struct Pair {
 /// Reads the pair of a credentials file; `None` if it has none: logged out, or no such file at all.
 pub fn pair(credentials: &[u8]) -> Option<Pair> {
     let login = member(credentials, b"claudeAiOauth")?;
-    let token = member(login, b"refreshToken")?.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if token.is_empty() {
-        return None;
-    }
-    let expires = member(login, b"expiresAt").and_then(crate::text::parse_number).unwrap_or_default();
+    let token = |name| {
+        let quoted = member(login, name)?;
+        quoted.strip_prefix(b"\"")?.strip_suffix(b"\"").filter(|token| !token.is_empty())
+    };
+    let token = token(b"refreshToken").or_else(|| token(b"accessToken"))?;
+    let expires = member(login, b"expiresAt").map_or(0, milliseconds);
     Some(Pair { token: hash(token), expires })
+}
+
+/// A time as JSON has it, without its fraction. What is no such number counts as late: in doubt nothing is refused.
+fn milliseconds(number: &[u8]) -> u64 {
+    let whole = number.split(|&byte| byte == b'.').next().unwrap_or_default();
+    let plain = number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    crate::text::parse_number(whole).filter(|_| plain).unwrap_or(u64::MAX)
 }
 
 /// The generation of what a credentials file holds.
@@ -128,7 +136,15 @@ mod tests {
     fn the_login_is_found_among_others() {
         let found = credentials("t", 17).expect("a pair");
         assert_eq!(found, Pair { token: hash(b"t"), expires: 17 });
-        assert_eq!(credentials("", 17), None, "blank");
+        assert_eq!(
+            credentials("", 17),
+            Some(Pair { token: hash(b"a\\\"b"), expires: 17 }),
+            "an access token alone"
+        );
+        for (number, expires) in [("17.9", 17), ("1e3", u64::MAX), ("null", u64::MAX), ("-1", u64::MAX)] {
+            let text = format!(r#"{{"claudeAiOauth":{{"expiresAt":{number},"refreshToken":"t"}}}}"#);
+            assert_eq!(pair(text.as_bytes()).map(|pair| pair.expires), Some(expires), "{number}");
+        }
         for none in [
             "",
             "{}",

@@ -10,7 +10,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use lockspan_core::names::CREDENTIALS;
-use lockspan_core::pair::{generation, may_replace, pair};
+use lockspan_core::pair::{Generation, Pair, generation, may_replace, pair};
 use lockspan_core::settings::Mode;
 use lockspan_lock::kernel::{Errno, Place, Result};
 use lockspan_lock::linux::Linux;
@@ -38,8 +38,20 @@ const PUBLISHING: i64 = (1 << 62) + 2;
 /// How often, with a sleep of a millisecond each, another process's publish is waited for.
 const PUBLISH_TRIES: usize = 100;
 
-/// The generation that this process, or one that it was forked from, has last seen; 0 = none.
+/// The generation that this process, or one that it was forked from, has last seen (0 = none), and in which config
+/// directory.
 static SEEN: AtomicU64 = AtomicU64::new(0);
+static SEEN_IN: AtomicU64 = AtomicU64::new(0);
+
+fn has_seen(kernel: &mut Linux, pair: Option<Pair>) {
+    SEEN_IN.store(matching::directory_key(kernel), Ordering::Relaxed);
+    SEEN.store(generation(pair), Ordering::Relaxed);
+}
+
+fn seen(kernel: &mut Linux) -> Option<Generation> {
+    let seen = SEEN.load(Ordering::Relaxed);
+    (seen != 0 && SEEN_IN.load(Ordering::Relaxed) == matching::directory_key(kernel)).then_some(seen)
+}
 
 fn record(event: &'static str, detail: &'static str, errno: c_int) {
     events::record(Event { lock: "credentials", event, detail, errno, took: 0 });
@@ -57,11 +69,11 @@ pub fn note(kernel: &mut Linux) {
         }
         sys::sleep(1, None);
     }
-    if let Some(mut memory) = room_for(&file, 0)
+    if let Some(mut memory) = stat(&file).and_then(|found| room(found.size))
         && let Ok(length) = sys::read_all(&file, memory.bytes())
         && let Some(content) = memory.bytes().get(..length)
     {
-        SEEN.store(generation(pair(content)), Ordering::Relaxed);
+        has_seen(kernel, pair(content));
     }
 }
 
@@ -121,7 +133,11 @@ pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *co
     }
     // SAFETY: the caller's path.
     unsafe { matching::credentials(to_at, to, &mut kernel) }?;
-    // SAFETY: what can be opened below is a C string; what cannot is left to the original.
+    // What cannot be read is for the original.
+    if !sys::readable(from.addr()) {
+        return None;
+    }
+    // SAFETY: the caller's path.
     let from = unsafe { CStr::from_ptr(from) };
     undisturbed(&mut kernel, |kernel| {
         let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
@@ -135,19 +151,36 @@ pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *co
 pub fn publish(kernel: &mut Linux, source: &Descriptor, name: Option<(c_int, &CStr)>) -> Answer {
     let mounted = kernel.credentials_are_mounted();
     let flags = if mounted || name.is_none() { libc::O_RDWR } else { libc::O_RDONLY };
-    let target = sys::open(kernel.path(Place::Credentials), flags | OPEN, 0).ok()?;
+    let target = match sys::open(kernel.path(Place::Credentials), flags | OPEN, 0) {
+        Ok(target) => Some(target),
+        // A first login.
+        Err(Errno::NOENT) if name.is_some() => None,
+        Err(_) => return None,
+    };
+    let source_stat = stat(source)?;
+    let target_stat = match &target {
+        Some(target) => Some(stat(target)?),
+        None => None,
+    };
+    if target_stat.as_ref().is_some_and(|found| found.is(&source_stat)) {
+        // The file itself by another name: then rename does nothing.
+        return None;
+    }
     if mounted {
-        wait_to_publish(&target)?;
+        wait_to_publish(target.as_ref()?)?;
     }
     // The present content, and the new one in as much room as the longer of both.
-    let (mut present, mut new) = (room_for(&target, 0)?, room_for(source, size(&target)?)?);
-    let present_length = sys::read_all(&target, present.bytes()).ok()?;
+    let present_size = target_stat.map_or(0, |found| found.size);
+    let (mut present, mut new) = (room(present_size)?, room(source_stat.size.max(present_size))?);
+    let present_length = match &target {
+        Some(target) => sys::read_all(target, present.bytes()).ok()?,
+        None => 0,
+    };
     let new_length = sys::read_all(source, new.bytes()).ok()?;
     let old = present.bytes().get(..present_length)?;
     let pair_of_new = pair(new.bytes().get(..new_length)?);
     let discard = || name.map_or(Ok(()), |(at, name)| sys::unlink(at, name));
-    let seen = Some(SEEN.load(Ordering::Relaxed)).filter(|&seen| seen != 0);
-    if !may_replace(seen, pair(old), pair_of_new) {
+    if !may_replace(seen(kernel), pair(old), pair_of_new) {
         record("publish-refused", "pair-older-than-present", 0);
         return Some(discard());
     }
@@ -160,16 +193,20 @@ pub fn publish(kernel: &mut Linux, source: &Descriptor, name: Option<(c_int, &CS
         (false, None) => staged::name_it(kernel, source).ok().map(Ok),
     };
     let how = if replaced.is_some() { "renamed" } else { "in-place" };
-    let result = match replaced {
-        Some(result) => result,
-        None => publish::replace(&mut InPlace(&target), old, new.bytes(), new_length).and_then(|()| {
-            // What has been written is there for everybody; on the disk it may be later.
-            let _ = sys::sync(&target);
-            discard()
-        }),
+    let result = match (replaced, &target) {
+        (Some(result), _) => result,
+        // The write would bring the host a signal.
+        (None, _) if !sys::may_write(new_length.max(present_length)) => Err(Errno::FBIG),
+        (None, target) => {
+            let target = target.as_ref()?;
+            // What has not reached the disk keeps the source, which has it.
+            publish::replace(&mut InPlace(target), old, new.bytes(), new_length)
+                .and_then(|()| sys::sync(target))
+                .and_then(|()| discard())
+        }
     };
     if result.is_ok() {
-        SEEN.store(generation(pair_of_new), Ordering::Relaxed);
+        has_seen(kernel, pair_of_new);
     }
     record("published", how, result.err().map_or(0, |errno| errno.0));
     Some(result)
@@ -188,16 +225,33 @@ fn wait_to_publish(file: &Descriptor) -> Option<()> {
     None
 }
 
-/// How long a regular file is, if it is no longer than credentials may be.
-fn size(file: &Descriptor) -> Option<usize> {
-    let found = sys::stat(file.number(), c"", libc::AT_EMPTY_PATH).ok()?;
-    let size = usize::try_from(found.st_size).ok()?;
-    (found.st_mode & libc::S_IFMT == libc::S_IFREG && size <= LARGEST).then_some(size)
+/// What has to be known of a regular file.
+struct Stat {
+    device: u64,
+    inode: u64,
+    size: usize,
 }
 
-/// Memory for the content of a file, at least as much as `length`, and one byte so that it is not empty.
-fn room_for(file: &Descriptor, length: usize) -> Option<Memory> {
-    Memory::new(size(file)?.max(length) + 1).ok()
+impl Stat {
+    fn is(&self, other: &Stat) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+/// `None` if it is no regular file, or longer than credentials are.
+fn stat(file: &Descriptor) -> Option<Stat> {
+    let found = sys::stat(file.number(), c"", libc::AT_EMPTY_PATH).ok()?;
+    let size = usize::try_from(found.st_size).ok()?;
+    (found.st_mode & libc::S_IFMT == libc::S_IFREG && size <= LARGEST).then_some(Stat {
+        device: found.st_dev,
+        inode: found.st_ino,
+        size,
+    })
+}
+
+/// Memory for a content of this size, and one byte so that it is not empty.
+fn room(size: usize) -> Option<Memory> {
+    Memory::new(size + 1).ok()
 }
 
 /// The credentials file, open to be written in place.

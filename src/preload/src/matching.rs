@@ -63,8 +63,9 @@ pub unsafe fn target(at: c_int, path: *const c_char, kernel: &mut Linux) -> Opti
 #[inline(never)]
 pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<()> {
     // SAFETY: the caller passed a path, and its length was taken before.
-    let (parent, last) = split_last(unsafe { CStr::from_ptr(path) }.to_bytes())?;
-    if last != CREDENTIALS {
+    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    let (parent, last) = split_last(path)?;
+    if last != CREDENTIALS || path.last() == Some(&b'/') {
         return None;
     }
     let buffer = kernel.path_buffer();
@@ -212,6 +213,11 @@ fn config_directory_path(buffer: &mut [u8; PATH_MAX]) -> Option<usize> {
 }
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Stands for the config directory that `kernel` serves.
+pub fn directory_key(kernel: &mut Linux) -> u64 {
+    hash(FNV_START, kernel.directory().to_bytes())
+}
 
 /// FNV-1a, one step more for the end, so that parts do not run into each other.
 fn hash(start: u64, bytes: &[u8]) -> u64 {
