@@ -319,18 +319,6 @@ pub fn rename(from_at: c_int, from: &CStr, to_at: c_int, to: &CStr) -> Result<()
     unsafe { call!(SYS_renameat2, from_at, from, to_at, to, 0usize) }.map(drop)
 }
 
-/// linkat(2) with `AT_SYMLINK_FOLLOW`, from the working directory.
-pub fn link(from: &CStr, to_at: c_int, to: &CStr) -> Result<()> {
-    // SAFETY: two C strings.
-    unsafe { call!(SYS_linkat, AT_FDCWD, from, to_at, to, libc::AT_SYMLINK_FOLLOW) }.map(drop)
-}
-
-/// getdents64(2); how many bytes were read.
-pub fn read_directory(directory: &Descriptor, buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: room of the length given.
-    unsafe { call!(SYS_getdents64, directory.0, buffer.as_mut_ptr(), buffer.len()) }
-}
-
 /// fcntl(2) with `F_OFD_GETLK`: whether another open file has this byte locked.
 pub fn byte_is_locked(file: &Descriptor, byte: i64) -> bool {
     let mut range = byte_range(byte);

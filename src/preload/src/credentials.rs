@@ -22,7 +22,6 @@ use crate::events::{self, Event};
 use crate::matching;
 use crate::memory::Memory;
 use crate::operations::{seen_path, undisturbed};
-use crate::staged;
 
 type Answer = Option<Result<()>>;
 
@@ -30,7 +29,7 @@ type Answer = Option<Result<()>>;
 const LARGEST: usize = 1 << 20;
 
 /// How a credentials file is opened: a symbolic link or a FIFO in its place is not looked into.
-pub const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// The byte of the credentials file that is locked while it is written in place.
 const PUBLISHING: i64 = (1 << 62) + 2;
@@ -77,50 +76,34 @@ pub fn note(kernel: &mut Linux) {
     }
 }
 
-/// What open and its relatives become.
-pub struct Opened {
-    /// The path for the original to open; NULL if the call is answered.
-    pub path: *const c_char,
-    /// The answer.
-    pub descriptor: c_int,
-}
-
-/// open and its relatives, of what may be a lock or the credentials file.
+/// The path that open and its relatives are to open instead of `path`, which may be that of a lock or of the
+/// credentials file.
 #[cold]
 #[inline(never)]
-pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
-    // SAFETY: the caller's path.
-    match unsafe { open(at, path, flags) } {
-        Some(descriptor) => Opened { path: core::ptr::null(), descriptor },
-        // SAFETY: as above.
-        None => Opened { path: unsafe { seen_path(at, path) }, descriptor: -1 },
-    }
-}
-
-/// Out of line, so that its buffer is gone when the next one is needed: stacks may be small.
-#[inline(never)]
-unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
-    const STAGED: c_int = libc::O_TRUNC | libc::O_CLOEXEC;
-    // SAFETY: the caller's path, whose length was taken before.
-    if !unsafe { CStr::from_ptr(path) }.to_bytes().ends_with(CREDENTIALS) {
-        return None;
-    }
-    let mut kernel = Linux::new();
-    if environment::mode() != Mode::Redirect {
-        return None;
+pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> *const c_char {
+    if flags & libc::O_ACCMODE == libc::O_RDONLY {
+        // SAFETY: the caller's path.
+        unsafe { read(at, path) };
     }
     // SAFETY: as above.
-    unsafe { matching::credentials(at, path, &mut kernel) }?;
-    undisturbed(&mut kernel, |kernel| {
-        if flags & libc::O_ACCMODE == libc::O_RDONLY {
-            note(kernel);
-            None
-        } else if flags & STAGED == STAGED {
-            staged::open(kernel, flags)
-        } else {
-            None
-        }
-    })
+    unsafe { seen_path(at, path) }
+}
+
+/// The credentials file is about to be read. Out of line, so that its buffer is gone when the next one is needed:
+/// stacks may be small.
+#[inline(never)]
+unsafe fn read(at: c_int, path: *const c_char) {
+    // SAFETY: the caller's path, whose length was taken before.
+    if !unsafe { CStr::from_ptr(path) }.to_bytes().ends_with(CREDENTIALS)
+        || environment::mode() != Mode::Redirect
+    {
+        return;
+    }
+    let mut kernel = Linux::new();
+    // SAFETY: as above.
+    if unsafe { matching::credentials(at, path, &mut kernel) }.is_some() {
+        undisturbed(&mut kernel, note);
+    }
 }
 
 /// rename and its relatives, onto what may be the credentials file.
@@ -141,20 +124,19 @@ pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *co
     let from = unsafe { CStr::from_ptr(from) };
     undisturbed(&mut kernel, |kernel| {
         let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
-        publish(kernel, &source, Some((from_at, from)))
+        publish(kernel, &source, from_at, from)
     })
 }
 
-/// Puts a new content in the place of the present one. It is that of an open file, which has a name, or gets one.
-///
-/// `None` if that cannot be done here.
-pub fn publish(kernel: &mut Linux, source: &Descriptor, name: Option<(c_int, &CStr)>) -> Answer {
+/// Puts the content of an open file of this name in the place of the present one. `None` if the original is to do
+/// it.
+fn publish(kernel: &mut Linux, source: &Descriptor, from_at: c_int, from: &CStr) -> Answer {
     let mounted = kernel.credentials_are_mounted();
-    let flags = if mounted || name.is_none() { libc::O_RDWR } else { libc::O_RDONLY };
+    let flags = if mounted { libc::O_RDWR } else { libc::O_RDONLY };
     let target = match sys::open(kernel.path(Place::Credentials), flags | OPEN, 0) {
         Ok(target) => Some(target),
         // A first login.
-        Err(Errno::NOENT) if name.is_some() => None,
+        Err(Errno::NOENT) => None,
         Err(_) => return None,
     };
     let source_stat = stat(source)?;
@@ -179,35 +161,23 @@ pub fn publish(kernel: &mut Linux, source: &Descriptor, name: Option<(c_int, &CS
     let new_length = sys::read_all(source, new.bytes()).ok()?;
     let old = present.bytes().get(..present_length)?;
     let pair_of_new = pair(new.bytes().get(..new_length)?);
-    let discard = || name.map_or(Ok(()), |(at, name)| sys::unlink(at, name));
     if !may_replace(seen(kernel), pair(old), pair_of_new) {
         record("publish-refused", "pair-older-than-present", 0);
-        return Some(discard());
+        return Some(sys::unlink(from_at, from));
     }
-    let replaced = match (mounted, name) {
-        (true, _) => None,
-        (false, Some((at, name))) => {
-            Some(sys::rename(at, name, libc::AT_FDCWD, kernel.path(Place::Credentials)))
-        }
-        // Better in place than not at all: the new pair is nowhere else.
-        (false, None) => staged::name_it(kernel, source).ok().map(Ok),
-    };
-    let how = if replaced.is_some() { "renamed" } else { "in-place" };
-    let result = match (replaced, &target) {
-        (Some(result), _) => result,
+    let result = match &target {
         // The write would bring the host a signal.
-        (None, _) if !sys::may_write(new_length.max(present_length)) => Err(Errno::FBIG),
-        (None, target) => {
-            let target = target.as_ref()?;
-            // What has not reached the disk keeps the source, which has it.
-            publish::replace(&mut InPlace(target), old, new.bytes(), new_length)
-                .and_then(|()| sys::sync(target))
-                .and_then(|()| discard())
-        }
+        Some(_) if mounted && !sys::may_write(new_length.max(present_length)) => Err(Errno::FBIG),
+        // What has not reached the disk keeps the source, which has it.
+        Some(target) if mounted => publish::replace(&mut InPlace(target), old, new.bytes(), new_length)
+            .and_then(|()| sys::sync(target))
+            .and_then(|()| sys::unlink(from_at, from)),
+        _ => sys::rename(from_at, from, libc::AT_FDCWD, kernel.path(Place::Credentials)),
     };
     if result.is_ok() {
         has_seen(kernel, pair_of_new);
     }
+    let how = if mounted { "in-place" } else { "renamed" };
     record("published", how, result.err().map_or(0, |errno| errno.0));
     Some(result)
 }

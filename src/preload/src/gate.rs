@@ -10,7 +10,6 @@ use lockspan_lock::sys::{self, Errno};
 
 use crate::operations::{self, When};
 use crate::shell::{self, Found};
-use crate::staged;
 
 /// What a register holds.
 pub type Word = *mut c_void;
@@ -46,7 +45,6 @@ pub fn is_named(number: c_long) -> bool {
 #[expect(clippy::too_many_arguments, reason = "as in the hook, so that they need not be moved")]
 pub unsafe fn named(
     original: impl Original,
-    address: impl Fn() -> usize,
     number: c_long,
     a: Word,
     b: Word,
@@ -55,14 +53,6 @@ pub unsafe fn named(
     e: Word,
     f: Word,
 ) -> c_long {
-    if staged::SYSCALL.get().is_none() {
-        staged::SYSCALL.set(address(), staged::any);
-    }
-    if number == libc::SYS_close && staged::any() {
-        let closed = staged::closing(a as usize as c_int);
-        let result = original(number, a, b, c, d, e, f);
-        return if result == 0 { shell::answer(closed).into() } else { result };
-    }
     // SAFETY: the caller's arguments.
     if !unsafe { concerns(number, a, b) } {
         return original(number, a, b, c, d, e, f);

@@ -26,6 +26,5 @@ mod program;
 mod raw;
 mod real;
 mod shell;
-mod staged;
 mod start;
 mod table;

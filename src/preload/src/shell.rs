@@ -100,7 +100,6 @@ impl Found for libc::statx {
 /// - `shown(at, path)`: the original is called, with the path that this process is to see instead of `path`.
 /// - `shown(at, path, buffer)`: the same, and the modification time in `buffer` is what it is to see.
 /// - `opens(at, path, flags)`: as `shown`, and it may be the credentials file.
-/// - `closes`, `closes_range`, `replaces_descriptor`: what ends a write of the credentials file.
 /// - `replaces(from_at, from, to_at, to, flags)`: a rename, which may be onto the credentials file.
 /// - `gate`: `syscall()`, which has its own file.
 /// - `operation(at, path, ...)`: a function of [`crate::operations`] answers, or the original is called.
@@ -128,63 +127,24 @@ macro_rules! symbols {
         )*
     };
     (@ $original:ident ($($argument:ident),*) pass) => { $original($($argument),*) };
-    (@ $original:ident ($descriptor:ident) closes($again:ident)) => {{
-        /// While a write is staged, and the first time.
-        #[cold]
-        #[inline(never)]
-        unsafe extern "C" fn looked_at(descriptor: core::ffi::c_int) -> core::ffi::c_int {
-            let failed = $crate::staged::any() && $crate::staged::closing(descriptor).is_err();
-            let address = REAL.address(NAME, ABSENT);
-            // SAFETY: as the original is called above.
-            let result = unsafe { core::mem::transmute::<usize, Function>(address)(descriptor) };
-            $crate::staged::CLOSE.set(address, $crate::staged::any);
-            if failed && result == 0 { $crate::shell::answer(Err(lockspan_lock::sys::Errno::IO)) } else { result }
-        }
-        // The call is made in both arms below, out of line or by a jump.
-        let _ = $original;
-        match $crate::staged::CLOSE.get() {
-            // SAFETY: as the original is called above.
-            Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())($descriptor) },
-            // SAFETY: takes no address.
-            None => unsafe { looked_at($descriptor) },
-        }
-    }};
-    (@ $original:ident ($($argument:ident),*) replaces_descriptor($from:ident, $to:ident)) => {{
-        if $crate::staged::any() && $from != $to {
-            // The call has no way to say that what it closes could not be put in place.
-            let _ = $crate::staged::closing($to);
-        }
-        $original($($argument),*)
-    }};
-    (@ $original:ident ($($argument:ident),*) closes_range($first:ident, $last:ident, $flags:ident)) => {{
-        if $crate::staged::any() && $flags & libc::CLOSE_RANGE_CLOEXEC as core::ffi::c_int == 0 {
-            // As above.
-            let _ = $crate::staged::closing_range($first, $last);
-        }
-        $original($($argument),*)
-    }};
     (@ $original:ident ($($argument:ident),*) opens($at:ident, $path:ident, $flags:ident)) => {{
         let mut $path = $path;
         // SAFETY: the caller passed a path.
         if unsafe { $crate::shell::may_be_either($path) } {
             // SAFETY: as above.
-            let opened = unsafe { $crate::credentials::opened($at, $path, $flags) };
-            if opened.path.is_null() {
-                return opened.descriptor;
-            }
-            $path = opened.path;
+            $path = unsafe { $crate::credentials::opened($at, $path, $flags) };
         }
         $original($($argument),*)
     }};
     (@ $original:ident ($number:ident $(, $argument:ident)*) gate) => {
-        match $crate::staged::SYSCALL.get() {
+        match REAL.known() {
             // The arguments stay where the caller put them: this is a look at a table and a jump.
             // SAFETY: as the original is called above.
             Some(address) if !$crate::gate::is_named($number) => unsafe {
                 core::mem::transmute::<usize, Function>(address.get())($number $(, $argument)*)
             },
             // SAFETY: the caller's arguments, as they are.
-            _ => unsafe { $crate::gate::named($original, || REAL.address(NAME, ABSENT), $number $(, $argument)*) },
+            _ => unsafe { $crate::gate::named($original, $number $(, $argument)*) },
         }
     };
     (@ $original:ident ($($argument:ident),*) shown($at:ident, $path:ident)) => {{

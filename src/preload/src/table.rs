@@ -70,10 +70,7 @@ symbols! {
     creat64(path: Path, mode: mode_t) -> c_int = pass;
     fopen(path: Path, mode: *const c_char) -> *mut FILE = pass;
     fopen64(path: Path, mode: *const c_char) -> *mut FILE = pass;
-    close(descriptor: c_int) -> c_int = closes(descriptor);
-    dup2(from: c_int, to: c_int) -> c_int = replaces_descriptor(from, to);
-    dup3(from: c_int, to: c_int, flags: c_int) -> c_int = replaces_descriptor(from, to);
-    close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int = closes_range(first, last, flags);
+    close(descriptor: c_int) -> c_int = pass;
     rename(from: Path, to: Path) -> c_int = replaces(AT_FDCWD, from, AT_FDCWD, to, 0);
     renameat(from_at: c_int, from: Path, to_at: c_int, to: Path) -> c_int = replaces(from_at, from, to_at, to, 0);
     renameat2(from_at: c_int, from: Path, to_at: c_int, to: Path, flags: c_uint) -> c_int = replaces(from_at, from, to_at, to, flags);
