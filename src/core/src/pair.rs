@@ -21,11 +21,9 @@ pub struct Pair {
 /// Reads the pair of a credentials file; `None` if it has none: logged out, or no such file at all.
 pub fn pair(credentials: &[u8]) -> Option<Pair> {
     let login = member(credentials, b"claudeAiOauth")?;
-    let token = |name| {
-        let quoted = member(login, name)?;
-        quoted.strip_prefix(b"\"")?.strip_suffix(b"\"").filter(|token| !token.is_empty())
-    };
-    let token = token(b"refreshToken").or_else(|| token(b"accessToken"))?;
+    let token = |name| member(login, name)?.strip_prefix(b"\"")?.strip_suffix(b"\"");
+    // An empty refresh token is what clients write to log out, whatever else they leave.
+    let token = token(b"refreshToken").or_else(|| token(b"accessToken")).filter(|token| !token.is_empty())?;
     let expires = member(login, b"expiresAt").map_or(0, milliseconds);
     Some(Pair { token: hash(token), expires })
 }
@@ -136,11 +134,9 @@ mod tests {
     fn the_login_is_found_among_others() {
         let found = credentials("t", 17).expect("a pair");
         assert_eq!(found, Pair { token: hash(b"t"), expires: 17 });
-        assert_eq!(
-            credentials("", 17),
-            Some(Pair { token: hash(b"a\\\"b"), expires: 17 }),
-            "an access token alone"
-        );
+        assert_eq!(credentials("", 17), None, "blank");
+        let alone = br#"{"claudeAiOauth":{"accessToken":"a","refreshToken":null,"expiresAt":17}}"#;
+        assert_eq!(pair(alone), Some(Pair { token: hash(b"a"), expires: 17 }), "an access token alone");
         for (number, expires) in [("17.9", 17), ("1e3", u64::MAX), ("null", u64::MAX), ("-1", u64::MAX)] {
             let text = format!(r#"{{"claudeAiOauth":{{"expiresAt":{number},"refreshToken":"t"}}}}"#);
             assert_eq!(pair(text.as_bytes()).map(|pair| pair.expires), Some(expires), "{number}");

@@ -36,10 +36,8 @@ pub fn replace<F: Content>(file: &mut F, old: &[u8], new: &mut [u8], length: usi
             return Err(result.err().unwrap_or(Errno::NOSPC));
         }
     }
-    if length < old.len() {
-        // Spaces that stay do no harm.
-        let _ = file.truncate(length);
-    }
+    // Also where nothing is too long: somebody may have made the file longer meanwhile. Spaces that stay do no harm.
+    let _ = file.truncate(length);
     Ok(())
 }
 

@@ -313,18 +313,12 @@ pub fn sync(file: &Descriptor) -> Result<()> {
     unsafe { call!(SYS_fdatasync, file.0) }.map(drop)
 }
 
-/// renameat2(2) without flags.
-pub fn rename(from_at: c_int, from: &CStr, to_at: c_int, to: &CStr) -> Result<()> {
-    // SAFETY: two C strings.
-    unsafe { call!(SYS_renameat2, from_at, from, to_at, to, 0usize) }.map(drop)
-}
-
-/// fcntl(2) with `F_OFD_GETLK`: whether another open file has this byte locked.
-pub fn byte_is_locked(file: &Descriptor, byte: i64) -> bool {
-    let mut range = byte_range(byte);
+/// fcntl(2) with `F_OFD_GETLK`: the first of `count` bytes that another open file has locked, if any.
+pub fn locked_byte(file: &Descriptor, first: i64, count: i64) -> Option<i64> {
+    let mut range = libc::flock { l_len: count, ..byte_range(first) };
     // SAFETY: a range.
     let asked = unsafe { call!(SYS_fcntl, file.0, libc::F_OFD_GETLK, &raw mut range) };
-    asked.is_ok() && range.l_type != libc::F_UNLCK as i16
+    (asked.is_ok() && range.l_type != libc::F_UNLCK as i16).then_some(range.l_start)
 }
 
 /// ftruncate(2).
@@ -354,6 +348,13 @@ pub fn lock_byte(file: &Descriptor, byte: i64) -> Result<()> {
     let mut range = byte_range(byte);
     // SAFETY: a range.
     unsafe { call!(SYS_fcntl, file.0, libc::F_OFD_SETLK, &raw mut range) }.map(drop)
+}
+
+/// The same with `F_UNLCK`.
+pub fn unlock_byte(file: &Descriptor, byte: i64) {
+    let mut range = libc::flock { l_type: libc::F_UNLCK as i16, ..byte_range(byte) };
+    // SAFETY: a range.
+    let _ = unsafe { call!(SYS_fcntl, file.0, libc::F_OFD_SETLK, &raw mut range) };
 }
 
 fn byte_range(byte: i64) -> libc::flock {

@@ -29,6 +29,11 @@ pub fn turn_off() {
     MODE.store(OFF, Ordering::Relaxed);
 }
 
+/// Whether a process may replace a newer pair of tokens than it has seen.
+pub fn allows_rollback() -> bool {
+    variable(c"LOCKSPAN_ROLLBACK").is_some_and(|value| value.to_bytes() == settings::ROLLBACK_ALLOWED)
+}
+
 /// Whether this program has more rights than its caller, whose environment it must not follow then.
 pub fn is_privileged() -> bool {
     // SAFETY: has no precondition.
@@ -64,6 +69,7 @@ fn read_mode() -> Mode {
         value(c"LOCKSPAN_MODE"),
         value(c"LOCKSPAN_EVENTS"),
         value(c"LOCKSPAN_CONFIG"),
+        value(c"LOCKSPAN_ROLLBACK"),
     );
     mode.unwrap_or_else(|bad| {
         events::inert(bad.variable);

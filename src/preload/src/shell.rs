@@ -178,10 +178,19 @@ macro_rules! symbols {
         // SAFETY: the caller passed a path.
         if $flags == 0 && unsafe { $crate::shell::may_be_either($to) } {
             // SAFETY: as above, and another one.
-            let answered = unsafe { $crate::credentials::replace($from_at, $from, $to_at, $to) };
-            if let Some(result) = answered {
-                return $crate::shell::answer(result);
-            }
+            return match unsafe { $crate::credentials::replace($from_at, $from, $to_at, $to) } {
+                $crate::credentials::Replaced::Answered(result) => $crate::shell::answer(result),
+                $crate::credentials::Replaced::Passed(generation) => {
+                    // Not the closure: called twice, it would not be inlined where it matters.
+                    let address = REAL.address(NAME, ABSENT);
+                    // SAFETY: as the original is called above.
+                    let result = unsafe { core::mem::transmute::<usize, Function>(address)($($argument),*) };
+                    if result == 0 && generation != 0 {
+                        $crate::credentials::replaced(generation);
+                    }
+                    result
+                }
+            };
         }
         $original($($argument),*)
     }};

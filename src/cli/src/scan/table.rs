@@ -70,7 +70,11 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     };
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::IsADirectory))?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    fs::create_dir_all(directory)?;
+    if !directory.as_os_str().is_empty() && !directory.exists() {
+        fs::create_dir_all(directory)?;
+        // Whatever the umask: a table that another user's client cannot find is none.
+        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+    }
     let mut temporary = OsStr::new(".").to_owned();
     temporary.push(name);
     temporary.push(format!(".{}", std::process::id()));

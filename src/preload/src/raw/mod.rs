@@ -19,7 +19,7 @@ use core::ffi::CStr;
 use lockspan_core::settings::Mode;
 use lockspan_core::sites::{self, BuildId, MACHINE, Sites};
 use lockspan_core::text::Text;
-use lockspan_lock::sys::{self, Errno};
+use lockspan_lock::sys;
 
 use crate::environment;
 use crate::events::{self, Event};
@@ -36,7 +36,7 @@ pub enum Blind {
     Threads,
     /// The program's memory is not what the table says.
     Unverified,
-    /// There may be a table, but it cannot be read.
+    /// There is a table, but it cannot be read.
     UnreadableTable,
     /// The table is damaged, or for another build.
     BadTable,
@@ -70,11 +70,16 @@ pub fn reach(program: &Program, build_id: &BuildId) {
     }
     let mut path = [0; 512];
     let Some(path) = table_path(build_id, &mut path) else { return };
+    if environment::mode() == Mode::Off {
+        return;
+    }
     let file = match sys::open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
         Ok(file) => file,
-        Err(Errno::NOENT | Errno::NOTDIR) => return,
-        // There may be one, and libc's calls alone would be half of a lock.
-        Err(_) => return patched(program, Err(Blind::UnreadableTable)),
+        // There is one, and libc's calls alone would be half of a lock.
+        Err(_) if sys::stat(libc::AT_FDCWD, path, 0).is_ok() => {
+            return patched(program, Err(Blind::UnreadableTable));
+        }
+        Err(_) => return,
     };
     with_table(&file, |text| {
         let sites = text.and_then(|text| table(text, build_id)).ok_or(Blind::BadTable);

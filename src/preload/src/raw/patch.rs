@@ -59,7 +59,8 @@ fn patch_undisturbed(program: &Program, sites: &Sites<'_>) -> Result<(), Blind> 
         copies.keep();
         return Ok(());
     };
-    let restored = work.each_page(done, |_, to| {
+    // The move that failed may have unmapped its target.
+    let restored = work.each_page(done + 1, |_, to| {
         // SAFETY: the loader has mapped the page from there.
         unsafe { sys::map_code_over(to.address, work.page, &file, to.offset) }
     });
