@@ -11,7 +11,7 @@ use crate::container;
 use crate::layout::{Filesystem, Layout};
 use crate::scenarios::run::Setting;
 use crate::server::tokens::Strictness;
-use crate::spec::{ClientSpec, Program};
+use crate::spec::{Band, ClientSpec, Program};
 
 const SPECS: &str = "\
 Clients are written VERSION[*N][@UID][+lib|-lib]:
@@ -79,6 +79,15 @@ pub enum Scenario {
     /// Many processes hold the lock in turn; was there ever more than one holder?
     #[command(after_help = SPECS)]
     Stress(StressArgs),
+    /// A busy reader of the credentials file while clients refresh in sequence; does it ever see half a file?
+    #[command(after_help = SPECS)]
+    Reader(ReaderArgs),
+    /// What is shared is mounted read-only; is the refresh burnt?
+    #[command(after_help = SPECS)]
+    ReadOnly(ReadOnlyArgs),
+    /// Somebody who knows of no lock refreshes in the middle of a client's refresh; is the new pair lost?
+    #[command(after_help = SPECS)]
+    Stale(StaleArgs),
     /// What the library costs a client's start: time and memory of `--version`, with it and without
     #[command(after_help = SPECS)]
     Start(StartArgs),
@@ -159,6 +168,7 @@ impl PlaceArgs {
             shared: self.shared,
             engine: self.engine,
             pid_namespace,
+            read_only: false,
         }
     }
 
@@ -391,6 +401,93 @@ pub struct StressArgs {
     pub expect_exclusive: bool,
 }
 
+/// Options of scenarios with one kind of client, one at a time.
+#[derive(Clone, Debug, Args)]
+pub struct SingleArgs {
+    /// The client: SPEC without a count
+    #[arg(long, value_name = "SPEC")]
+    pub client: ClientSpec,
+    /// As whom it runs if the SPEC does not say
+    #[arg(long, default_value_t = 0)]
+    pub uid: u32,
+    /// Whether it has the library, if the SPEC does not say
+    #[arg(long, value_enum, default_value_t = LibraryChoice::Compare)]
+    pub library: LibraryChoice,
+    /// Where it runs.
+    #[command(flatten)]
+    pub setting: SettingArgs,
+    /// How often
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+}
+
+impl SingleArgs {
+    /// The one client.
+    pub fn clients(&self) -> ClientArgs {
+        let spec = ClientSpec { count: Some(1), ..self.client };
+        ClientArgs { specs: vec![spec], count: None, uid: self.uid, library: self.library }
+    }
+}
+
+/// Options of `reader`.
+#[derive(Clone, Debug, Args)]
+pub struct ReaderArgs {
+    /// Who refreshes, and where.
+    #[command(flatten)]
+    pub single: SingleArgs,
+    /// How many refreshes, each by a client of its own (a real one takes 2 to 4 s; proper-lockfile[-new] is a model that
+    /// writes as the real ones do)
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub refreshes: u16,
+    /// Give the reader the library, too, where the clients have it
+    #[arg(long)]
+    pub reader_has_library: bool,
+    /// Fail if, with the library, the reader finds the file empty, torn or gone
+    #[arg(long)]
+    pub expect_whole: bool,
+}
+
+/// Options of `read-only`.
+#[derive(Clone, Debug, Args)]
+pub struct ReadOnlyArgs {
+    /// Who would refresh, and where.
+    #[command(flatten)]
+    pub single: SingleArgs,
+    /// Kill a client that has not ended after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub patience: f64,
+    /// Fail if, with the library, there is a token request
+    #[arg(long)]
+    pub expect_no_request: bool,
+}
+
+/// When the new pair of `stale` gets into the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storing {
+    /// Before the client is refused.
+    Request,
+    /// After, when the client has written a temporary file and is about to publish it.
+    Write,
+}
+
+/// Options of `stale`.
+#[derive(Clone, Debug, Args)]
+pub struct StaleArgs {
+    /// Who is refused, and where.
+    #[command(flatten)]
+    pub single: SingleArgs,
+    /// Kill a client that has not ended after so many seconds (2.1.112 never gives up)
+    #[arg(long, value_name = "SECONDS", default_value_t = 40.0)]
+    pub patience: f64,
+    /// When the new pair is stored
+    #[arg(long, value_enum, default_value_t = Storing::Write)]
+    pub at: Storing,
+    /// Fail unless, with the library, the new pair is still there at the end
+    #[arg(long)]
+    pub expect_good: bool,
+}
+
 /// Options of `start`.
 #[derive(Clone, Debug, Args)]
 pub struct StartArgs {
@@ -411,8 +508,8 @@ pub struct StartArgs {
 /// Options of `matrix`.
 #[derive(Clone, Debug, Args)]
 pub struct MatrixArgs {
-    /// Which set: acceptance (real clients), podman (the same in podman's containers), real (a few of acceptance),
-    /// quick (model clients), all
+    /// Which set: acceptance (real clients), podman (the same in podman's containers), file (only the credentials file is
+    /// mounted), real (a few of acceptance and file), quick (model clients), all
     #[arg(default_value = "acceptance")]
     pub set: String,
     /// Only the scenarios whose name contains this
@@ -437,6 +534,10 @@ impl Scenario {
                 programs
             }
             Self::Stress(args) => vec![args.client.program],
+            // The reader comes with the C client.
+            Self::Reader(args) => vec![args.single.client.program, Program::C(Band::Old)],
+            Self::ReadOnly(args) => vec![args.single.client.program],
+            Self::Stale(args) => vec![args.single.client.program],
             Self::Start(args) => vec![args.client.program],
             Self::Fetch { specs } => all(specs),
             Self::Matrix(_) | Self::Container => Vec::new(),
@@ -456,6 +557,9 @@ impl Scenario {
                 any(args.clients.library, &args.clients.specs) || any(args.clients.library, &[args.holder])
             }
             Self::Stress(args) => any(args.library, &[args.client]),
+            Self::Reader(args) => any(args.single.library, &[args.single.client]),
+            Self::ReadOnly(args) => any(args.single.library, &[args.single.client]),
+            Self::Stale(args) => any(args.single.library, &[args.single.client]),
             Self::Start(_) => true,
             Self::Matrix(_) | Self::Fetch { .. } | Self::Container => false,
         }
@@ -469,6 +573,9 @@ impl Scenario {
             Self::Stopped(args) => Some(args.takeover.setting()),
             Self::LongHolder(args) => Some(args.setting.setting()),
             Self::Stress(args) => Some(args.setting.setting()),
+            Self::Reader(args) => Some(args.single.setting.setting()),
+            Self::ReadOnly(args) => Some(args.single.setting.setting()),
+            Self::Stale(args) => Some(args.single.setting.setting()),
             Self::Start(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => None,
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Only made-up tokens are ever written; none is ever printed.
 
+use std::ops::Range;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -42,19 +44,42 @@ impl Found {
     }
 }
 
+/// A time in milliseconds that is long over.
+pub const EXPIRED: u64 = 1_700_000_000_000;
+/// One that is not to come while a scenario lasts: in the year 2100.
+const FUTURE: u64 = 4_102_444_800_000;
+
 /// A file with an expired access token and an unused refresh token.
 pub fn expired(pair: &Pair) -> String {
+    file(pair, EXPIRED)
+}
+
+/// A file with tokens that work.
+pub fn fresh(pair: &Pair) -> String {
+    file(pair, FUTURE)
+}
+
+fn file(pair: &Pair, expires: u64) -> String {
     json!({
         "claudeAiOauth": {
             "accessToken": pair.access,
             "refreshToken": pair.refresh,
-            "expiresAt": 1_700_000_000_000_u64,
+            "expiresAt": expires,
             "scopes": ["user:inference", "user:profile", "user:sessions:claude_code"],
             "subscriptionType": "max",
             "rateLimitTier": "default_claude_max_20x",
         }
     })
     .to_string()
+}
+
+/// Where a file says when its access token expires: the digits.
+pub fn expiry(content: &[u8]) -> Option<Range<usize>> {
+    const NAME: &[u8] = b"\"expiresAt\":";
+    let after = content.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
+    let start = after + content[after..].iter().position(|byte| *byte != b' ')?;
+    let length = content[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (length > 0).then(|| start..start + length)
 }
 
 /// Judges the content of the file against the server's tokens.
@@ -107,5 +132,16 @@ mod tests {
         );
         assert_eq!(judge(Some("{"), &family), Found::Damaged);
         assert_eq!(judge(None, &family), Found::Missing);
+    }
+
+    #[test]
+    fn the_expiry_is_found() {
+        let family = TokenFamily::new(Strictness::Strict);
+        for content in [expired(family.first()), r#"{"expiresAt": 1700000000000}"#.to_owned()] {
+            let digits = expiry(content.as_bytes()).unwrap_or_default();
+            assert_eq!(content[digits], EXPIRED.to_string());
+        }
+        assert_eq!(expiry(b"{\"expiresAt\":null}"), None);
+        assert_eq!(expiry(b""), None);
     }
 }

@@ -49,6 +49,8 @@ pub struct Place<'a> {
     pub home: Filesystem,
     /// The directory of the run, in the lab's own mount namespace.
     pub directory: &'a Path,
+    /// Whether what is shared is mounted read-only.
+    pub read_only: bool,
     /// Who owns what is shared.
     pub owner: u32,
     /// What the clients start with.
@@ -99,7 +101,7 @@ impl Place<'_> {
         let home = Path::new(HOME);
         let shared = self.shared();
         if self.layout == Layout::Home {
-            return vec![bind(&shared.join("home"), home)];
+            return vec![self.bind(&shared.join("home"), home)];
         }
         let mut steps = vec![
             self.home_step(number),
@@ -109,25 +111,25 @@ impl Place<'_> {
         let config = home.join(".claude");
         let directory = |path: &Path| Step::Directory { path: path.into(), owner: uid };
         match self.layout {
-            Layout::Dir => steps.extend([directory(&config), bind(&shared.join("claude"), &config)]),
+            Layout::Dir => steps.extend([directory(&config), self.bind(&shared.join("claude"), &config)]),
             Layout::File => {
                 let credentials = config.join(FILE_NAME);
                 steps.extend([
                     directory(&config),
                     Step::File { path: credentials.clone(), content: String::new(), mode: 0o600, owner: uid },
-                    bind(&shared.join("credentials.json"), &credentials),
+                    self.bind(&shared.join("credentials.json"), &credentials),
                 ]);
             }
             Layout::One => steps.extend([directory(&config), self.credentials_step(&config.join(FILE_NAME))]),
             Layout::ConfigDir => {
                 let mounted = home.join("shared");
-                steps.extend([directory(&mounted), bind(&shared, &mounted)]);
+                steps.extend([directory(&mounted), self.bind(&shared, &mounted)]);
             }
             Layout::Symlink => {
                 let mounted = home.join("shared");
                 steps.extend([
                     directory(&mounted),
-                    bind(&shared, &mounted),
+                    self.bind(&shared, &mounted),
                     // Relative, so that it leads to the same place seen from outside the container.
                     Step::Symlink { target: "shared/claude".into(), path: config },
                 ]);
@@ -152,6 +154,10 @@ impl Place<'_> {
                 Step::Ext4 { image: self.directory.join(format!("home-{number}.ext4")), path }
             }
         }
+    }
+
+    fn bind(&self, source: &Path, path: &Path) -> Step {
+        Step::Bind { source: source.into(), path: path.into(), read_only: self.read_only }
     }
 
     fn directory_step(&self, path: &Path) -> Step {
@@ -210,8 +216,4 @@ impl Layout {
     pub fn environment(self) -> Option<(&'static str, PathBuf)> {
         (self == Self::ConfigDir).then(|| ("CLAUDE_CONFIG_DIR", self.config_directory()))
     }
-}
-
-fn bind(source: &Path, path: &Path) -> Step {
-    Step::Bind { source: source.into(), path: path.into() }
 }

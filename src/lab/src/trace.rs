@@ -10,8 +10,8 @@ use std::path::Path;
 /// `preload` is given to the traced program only.
 pub fn argv(output: &Path, preload: Option<&Path>) -> Vec<OsString> {
     let mut argv: Vec<OsString> =
-        ["strace", "-f", "-qq", "--seccomp-bpf", "-ttt", "-s", "256"].map(OsString::from).to_vec();
-    argv.extend(["-e".into(), "trace=?mkdir,mkdirat,?open,openat".into(), "-o".into(), output.into()]);
+        ["strace", "-f", "-y", "-qq", "--seccomp-bpf", "-ttt", "-s", "256"].map(OsString::from).to_vec();
+    argv.extend(["-e".into(), "trace=?mkdir,mkdirat,?open,openat,fcntl".into(), "-o".into(), output.into()]);
     if let Some(path) = preload {
         let mut variable = OsString::from("LD_PRELOAD=");
         variable.push(path);
@@ -21,11 +21,15 @@ pub fn argv(output: &Path, preload: Option<&Path>) -> Vec<OsString> {
 }
 
 /// The time, in seconds since the epoch, of the first call that reaches for the refresh lock: a `mkdir` of the sibling
-/// or the in-dir lock, or an `open` of the library's guard of one.
+/// or the in-dir lock, an `open` of the library's guard of one, or a lock on the credentials file itself.
 pub fn first_attempt(trace: &str, sibling: &str) -> Option<f64> {
     trace.lines().find_map(|line| {
         let (_pid, rest) = line.split_once(' ')?;
         let (time, call) = rest.trim_start().split_once(' ')?;
+        if call.starts_with("fcntl") {
+            let locks = call.contains("F_OFD_SETLK") && call.contains(".credentials.json>");
+            return locks.then(|| time.parse().ok()).flatten();
+        }
         let path = call.split('"').nth(1)?;
         let attempts = if call.starts_with("mkdir") {
             path.ends_with(sibling) || path.ends_with("/.oauth_refresh.lock")
@@ -64,6 +68,16 @@ mod tests {
         assert_eq!(first_attempt(trace, SIBLING), Some(99.5));
         let later = trace.lines().nth(1).unwrap_or_default();
         assert_eq!(first_attempt(later, SIBLING), Some(99.6));
+    }
+
+    #[test]
+    fn a_lock_on_the_credentials_file_counts_as_an_attempt() {
+        let trace = "\
+7 98.0 fcntl(3</mnt/home/.claude/.credentials.json>, F_GETFD) = 0
+7 99.0 fcntl(9</mnt/home/.claude/.credentials.json>, F_OFD_SETLK, {l_type=F_WRLCK}) = -1 EAGAIN (busy)
+7 99.5 mkdir(\"/mnt/home/.claude.lock\", 0777) = 0
+";
+        assert_eq!(first_attempt(trace, SIBLING), Some(99.0));
     }
 
     #[test]

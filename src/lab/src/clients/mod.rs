@@ -56,6 +56,11 @@ pub enum Task {
     },
     /// Say which version this is, and end; real clients only.
     Version,
+    /// Read the credentials file in a tight loop until SIGTERM, and log what was found; the C client only.
+    Read {
+        /// The log.
+        log: PathBuf,
+    },
     /// Hold the lock again and again, and log it.
     Stress {
         /// In the log.

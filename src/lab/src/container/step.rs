@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rustix::mount::MountFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::{self, make_directory};
@@ -20,7 +21,7 @@ pub enum Step {
     /// An ext4 filesystem in a file.
     Ext4 { image: PathBuf, path: PathBuf },
     /// Something that is shared.
-    Bind { source: PathBuf, path: PathBuf },
+    Bind { source: PathBuf, path: PathBuf, read_only: bool },
     /// A directory.
     Directory { path: PathBuf, owner: u32 },
     /// A file.
@@ -49,8 +50,15 @@ impl Step {
                 sandbox::mount("overlay", path, "overlay", &std::ffi::CString::new(data)?)
             }
             Self::Ext4 { image, path } => sandbox::mount_ext4(image, path),
-            Self::Bind { source, path } => rustix::mount::mount_bind(source, path)
-                .with_context(|| format!("binding to {}", path.display())),
+            Self::Bind { source, path, read_only } => {
+                rustix::mount::mount_bind(source, path)
+                    .with_context(|| format!("binding to {}", path.display()))?;
+                if *read_only {
+                    rustix::mount::mount_remount(path, MountFlags::BIND | MountFlags::RDONLY, c"")
+                        .with_context(|| format!("making {} read-only", path.display()))?;
+                }
+                Ok(())
+            }
             Self::Directory { path, owner } => {
                 make_directory(path)?;
                 give(path, *owner)

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::ops::Range;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{FileExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::Signal;
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::credentials::{self, FILE_NAME, Found};
 use crate::layout::{Filesystem, Layout, Place};
 use crate::sandbox::{self, HOME, Sandbox};
 use crate::server::http::ANSWER;
-use crate::server::tokens::{Strictness, TokenFamily};
+use crate::server::tokens::{Pair, Strictness, TokenFamily};
 use crate::server::{Behaviour, Server};
 use crate::spec::Program;
 use crate::trace;
@@ -62,6 +62,8 @@ pub struct Setting {
     pub engine: Kind,
     /// Whether each container has its own pid namespace.
     pub pid_namespace: bool,
+    /// Whether what they share is mounted read-only.
+    pub read_only: bool,
 }
 
 impl Setting {
@@ -95,6 +97,7 @@ pub struct Run<'a> {
     containers: Vec<Container<'a>>,
     server: Server,
     shared_mounted: Option<PathBuf>,
+    keeps_events: bool,
     started: usize,
 }
 
@@ -105,6 +108,7 @@ pub struct Running {
     since: Instant,
     stdout: PathBuf,
     stderr: PathBuf,
+    events: Option<PathBuf>,
     ended: Option<(Option<ExitStatus>, Duration)>,
 }
 
@@ -147,6 +151,7 @@ impl<'a> Run<'a> {
             layout: setting.layout,
             home: setting.home,
             directory: &directory,
+            read_only: setting.read_only,
             // A host's user owns what a root container shares with it.
             owner: owners.iter().copied().max().unwrap_or(0),
             credentials: start.first(),
@@ -174,6 +179,7 @@ impl<'a> Run<'a> {
             server: Server::start(behaviour, &lab.sandbox.identity)?,
             directory,
             shared_mounted,
+            keeps_events: false,
             started: 0,
         })
     }
@@ -181,6 +187,11 @@ impl<'a> Run<'a> {
     /// The token server.
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Has the library of clients started from now on write its events, also where the user does not want to see them.
+    pub fn keep_events(&mut self) {
+        self.keeps_events = true;
     }
 
     /// A file of the run that clients may write.
@@ -214,9 +225,14 @@ impl<'a> Run<'a> {
         } else if let Some(library) = preload {
             launch.environment.insert("LD_PRELOAD".into(), library.into());
         }
-        if let (true, Some(events)) = (client.library, &sandbox.events) {
-            let name = format!("run-{}-client-{index}.jsonl", self.number);
-            launch.environment.insert("LOCKSPAN_EVENTS".into(), events.join(name).into());
+        let events = match &sandbox.events {
+            _ if !client.library => None,
+            Some(directory) => Some(directory.join(format!("run-{}-client-{index}.jsonl", self.number))),
+            None if self.keeps_events => Some(self.scratch(&format!("{index}.jsonl"), client.uid)?),
+            None => None,
+        };
+        if let Some(events) = &events {
+            launch.environment.insert("LOCKSPAN_EVENTS".into(), events.into());
         }
         launch.environment.extend(self.lab.environment.iter().cloned());
 
@@ -230,7 +246,7 @@ impl<'a> Run<'a> {
             File::create(&stdout)?,
             File::create(&stderr)?,
         )?;
-        Ok(Running { process, client, since, stdout, stderr, ended: None })
+        Ok(Running { process, client, since, stdout, stderr, events, ended: None })
     }
 
     /// A path inside a container, as seen from outside.
@@ -246,9 +262,52 @@ impl<'a> Run<'a> {
 
     /// What the credentials file holds.
     pub fn credentials(&self) -> Found {
-        let path = self.setting.layout.config_directory().join(FILE_NAME);
-        let content = fs::read_to_string(self.view(0, &path)).ok();
+        let content = fs::read_to_string(self.credentials_path()).ok();
         credentials::judge(content.as_deref(), &self.server.family().lock())
+    }
+
+    /// Makes the access token in the credentials file an expired one.
+    ///
+    /// Digits take the place of as many digits, so that who reads meanwhile finds JSON at any time.
+    pub fn expire(&self) -> Result<()> {
+        let path = self.credentials_path();
+        let content = fs::read(&path).with_context(|| path.display().to_string())?;
+        let digits = credentials::expiry(&content).context("the credentials file has no expiry")?;
+        let expired = credentials::EXPIRED.to_string();
+        ensure!(
+            digits.len() == expired.len(),
+            "the expiry in the credentials file is no time in milliseconds"
+        );
+        let file = File::options().write(true).open(&path)?;
+        file.write_all_at(expired.as_bytes(), digits.start as u64)?;
+        Ok(())
+    }
+
+    /// Refreshes as somebody does who knows of no lock; nothing is stored yet.
+    pub fn refresh_elsewhere(&self) -> Result<Pair> {
+        let mut family = self.server.family().lock();
+        let present = family.newest().refresh.clone();
+        family.rotate(&present).map_err(|refusal| anyhow!("the lab's own refresh: {refusal:?}"))
+    }
+
+    /// Stores a pair that works, as somebody does who knows of no lock: by a rename, or in place where the file is a mount.
+    pub fn store(&self, pair: &Pair) -> Result<()> {
+        let content = credentials::fresh(pair);
+        let path = self.credentials_path();
+        if self.setting.layout == Layout::File {
+            return Ok(fs::write(&path, content)?);
+        }
+        let old = fs::metadata(&path)?;
+        let temporary = path.with_extension("elsewhere");
+        fs::write(&temporary, content)?;
+        chown(&temporary, Some(old.uid()), Some(old.gid()))?;
+        fs::set_permissions(&temporary, old.permissions())?;
+        Ok(fs::rename(&temporary, &path)?)
+    }
+
+    /// The credentials file, seen from outside.
+    pub fn credentials_path(&self) -> PathBuf {
+        self.view(0, &self.setting.layout.config_directory().join(FILE_NAME))
     }
 
     /// All containers.
@@ -347,6 +406,25 @@ impl Running {
             self.ended = Some((None, self.since.elapsed()));
         }
         Ok(self.ended.is_some())
+    }
+
+    /// Waits for its end; it is killed if it has not ended so long after its start.
+    pub fn wait(&mut self, patience: Duration) -> Result<Ending> {
+        while !self.poll(patience)? {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(self.ending())
+    }
+
+    /// What its library wrote to the event log, if there is one.
+    pub fn events(&self) -> Result<Option<String>> {
+        let Some(path) = &self.events else { return Ok(None) };
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Some(text)),
+            // Nothing happened that was worth a line.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Some(String::new())),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
     }
 
     /// Waits for its end, as long as that takes: seconds since its start, and what it used.

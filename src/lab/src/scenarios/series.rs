@@ -1,4 +1,4 @@
-//! What `race`, `killed`, `stopped` and `long-holder` share: every variant runs several times, each run is judged, and
+//! What most scenarios share: every variant runs several times, each run is judged, and
 //! what came out becomes a row of the table and an entry of the JSON.
 
 use std::ops::Range;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Variant;
-use super::run::{Lab, Run};
+use super::run::{Ending, Lab, Run};
 use crate::credentials::Found;
 use crate::report::{Report, agree, join, left};
 use crate::server::log::{Counters, Event};
@@ -92,6 +92,15 @@ pub fn ends(outcomes: &[impl AsRef<End>]) -> [Cell; 2] {
     let ends = || outcomes.iter().map(AsRef::as_ref);
     let words: Vec<String> = ends().map(|end| end.credentials.word().to_owned()).collect();
     [("credentials", agree(&words)), ("left", left(ends().map(|end| &end.locks_left)))]
+}
+
+/// How a client ended, in a word.
+pub fn exit(ending: &Ending) -> String {
+    match ending.exit_code {
+        Some(code) => code.to_string(),
+        None if ending.timed_out => "ended-by-lab".to_owned(),
+        None => "killed".to_owned(),
+    }
 }
 
 /// Runs every variant `runs` times; rows, entries and failures go to the report.

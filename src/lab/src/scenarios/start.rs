@@ -52,6 +52,7 @@ pub fn run(lab: &Lab, args: &StartArgs) -> Result<Report> {
         shared: Filesystem::Tmpfs,
         engine: Kind::Namespaces,
         pid_namespace: false,
+        read_only: false,
     };
     let behaviour = Behaviour {
         strictness: Strictness::Strict,

@@ -128,7 +128,8 @@ impl TokenFamily {
         }
     }
 
-    fn newest(&self) -> &Pair {
+    /// The pair that works.
+    pub fn newest(&self) -> &Pair {
         self.pairs.last().unwrap_or_else(|| self.first())
     }
 }
