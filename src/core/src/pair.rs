@@ -50,6 +50,12 @@ pub fn may_replace(seen: Option<Generation>, present: Option<Pair>, new: Option<
         || new.is_some_and(|new| new.token == present.token || new.expires > present.expires)
 }
 
+/// Whether a text is one JSON object from its first byte to its last, as far as its brackets and quotes tell.
+pub fn is_whole(text: &[u8]) -> bool {
+    let text = space(text);
+    text.starts_with(b"{") && value(text).is_some_and(|(_, after)| space(after).is_empty())
+}
+
 /// FNV-1a, but for the values that mean something else.
 fn hash(bytes: &[u8]) -> Generation {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
@@ -153,6 +159,15 @@ mod tests {
         ] {
             assert_eq!(pair(none.as_bytes()), None, "{none}");
         }
+    }
+
+    #[test]
+    fn what_is_half_written_is_no_whole_text() {
+        let text = br#" {"a": "}", "b": [1, {"c": "\\"}]} "#;
+        assert!(is_whole(text) && is_whole(b"{}"));
+        let end = text.len() - 2;
+        assert!((0..end).all(|length| !is_whole(&text[..length])));
+        assert!(!is_whole(b"{} {}") && !is_whole(b"null") && !is_whole(b""));
     }
 
     #[test]

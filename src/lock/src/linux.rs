@@ -286,7 +286,7 @@ fn process_state(pid: Option<u32>) -> Result<(u8, u64)> {
 
 /// Keeps an open file, with its locks, until [`drop_kept`] or the end of this process; see the module's head.
 fn keep(file: &Descriptor) -> Result<u64> {
-    let mapping = sys::map(file, MAPPED)?;
+    let mapping = sys::map(file, MAPPED, libc::PROT_NONE)?;
     if let Err(errno) = sys::keep_from_children(mapping, MAPPED) {
         drop_kept(mapping as u64);
         return Err(errno);

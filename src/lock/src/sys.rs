@@ -9,6 +9,7 @@ use core::mem::MaybeUninit;
 
 use libc::{AT_FDCWD, timespec};
 use lockspan_core::Time;
+use lockspan_core::text::Text;
 
 /// An errno.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -307,6 +308,15 @@ pub fn write_at(file: &Descriptor, bytes: &[u8], offset: usize) -> Result<usize>
     unsafe { call!(SYS_pwrite64, file.0, bytes.as_ptr(), bytes.len(), offset) }
 }
 
+/// write(2) of memory that need not all be there: it ends where that ends.
+///
+/// # Safety
+/// Nobody who keeps a reference to the memory has it changed by this: it is only read.
+pub unsafe fn write_from(file: &Descriptor, address: usize, length: usize) -> Result<usize> {
+    // SAFETY: the kernel checks the addresses.
+    unsafe { call!(SYS_write, file.0, address, length) }
+}
+
 /// fdatasync(2).
 pub fn sync(file: &Descriptor) -> Result<()> {
     // SAFETY: takes no address.
@@ -367,10 +377,48 @@ fn byte_range(byte: i64) -> libc::flock {
     }
 }
 
-/// mmap(2), private and without any access, at an address of the kernel's choice; the address.
-pub fn map(file: &Descriptor, length: usize) -> Result<usize> {
+/// mmap(2) of a file, private, with this access (unchanged pages are the file's own), at an address of the kernel's choice; the address.
+pub fn map(file: &Descriptor, length: usize, access: c_int) -> Result<usize> {
     // SAFETY: a new mapping replaces none.
-    unsafe { call!(SYS_mmap, 0usize, length, libc::PROT_NONE, libc::MAP_PRIVATE, file.0, 0usize) }
+    unsafe { call!(SYS_mmap, 0usize, length, access, libc::MAP_PRIVATE, file.0, 0usize) }
+}
+
+/// memfd_create(2): a file in memory, which no program started from here inherits.
+pub fn memory_file() -> Result<Descriptor> {
+    // SAFETY: a C string.
+    unsafe { call!(SYS_memfd_create, c"lockspan", libc::MFD_CLOEXEC) }
+        .map(|number| Descriptor(number as c_int))
+}
+
+/// linkat(2) with `AT_SYMLINK_FOLLOW`, from the working directory.
+pub fn link(from: &CStr, to_at: c_int, to: &CStr) -> Result<()> {
+    // SAFETY: two C strings.
+    unsafe { call!(SYS_linkat, AT_FDCWD, from, to_at, to, libc::AT_SYMLINK_FOLLOW) }.map(drop)
+}
+
+/// renameat2(2) without flags.
+pub fn rename(from_at: c_int, from: &CStr, to_at: c_int, to: &CStr) -> Result<()> {
+    // SAFETY: two C strings.
+    unsafe { call!(SYS_renameat2, from_at, from, to_at, to, 0usize) }.map(drop)
+}
+
+/// fgetxattr(2): whether a file has an access control list, see
+/// [acl(5)](https://man7.org/linux/man-pages/man5/acl.5.html).
+pub fn has_access_list(file: &Descriptor) -> bool {
+    // SAFETY: a C string, and no room for the value.
+    unsafe { call!(SYS_fgetxattr, file.0, c"system.posix_acl_access", 0usize, 0usize) }
+        .is_ok_and(|size| size > 0)
+}
+
+/// Room for a path made by [`descriptor_path`]. Bytes.
+pub const DESCRIPTOR_PATH: usize = 32;
+
+/// The path that leads to what an open descriptor of this process is of.
+#[inline(never)]
+pub fn descriptor_path(number: c_int, buffer: &mut [u8; DESCRIPTOR_PATH]) -> &CStr {
+    let mut text = Text::new(buffer);
+    text.bytes(b"/proc/self/fd/").number(number.unsigned_abs().into()).bytes(b"\0");
+    CStr::from_bytes_until_nul(buffer).unwrap_or_default()
 }
 
 /// madvise(2) with `MADV_DONTFORK`.

@@ -182,6 +182,16 @@ pub fn lasting_path(kernel: &mut Linux) -> Option<*const c_char> {
     CACHE.lock(split_last(path)?.0.strip_suffix(b"/")?)
 }
 
+/// Whether the config directory that `kernel` serves is the one that is kept.
+pub fn is_kept(kernel: &mut Linux) -> bool {
+    CACHE.lock(kernel.directory().to_bytes()).is_some()
+}
+
+/// Makes `kernel` serve the config directory that is kept, whatever the environment says by now.
+pub fn serve_kept(kernel: &mut Linux) -> Option<()> {
+    kernel.serve_path(CACHE.get(CACHE.key.load(Ordering::Relaxed))?, LOCKS.first()?)
+}
+
 /// Puts the real path of the config directory into the buffer, if there is one; its length.
 fn config_directory_path(buffer: &mut [u8; PATH_MAX]) -> Option<usize> {
     let value = |name| variable(name).map(CStr::to_bytes);
@@ -234,10 +244,8 @@ fn resolve(buffer: &mut [u8; PATH_MAX], base: &[u8], below: &[u8]) -> Option<usi
         below => terminated(buffer, &[base, b"/", below]),
     }?;
     let directory = sys::open(given, libc::O_PATH | libc::O_DIRECTORY, 0).ok()?;
-    let mut link = [0; 32];
-    let mut text = Text::new(&mut link);
-    text.bytes(b"/proc/self/fd/").number(u64::from(directory.number().unsigned_abs())).bytes(b"\0");
-    let link = CStr::from_bytes_with_nul(text.finish()?).ok()?;
+    let mut link = [0; sys::DESCRIPTOR_PATH];
+    let link = sys::descriptor_path(directory.number(), &mut link);
     // One byte is kept for the NUL.
     let length = sys::readlink(link, buffer.get_mut(..PATH_MAX - 1)?).ok()?;
     *buffer.get_mut(length)? = 0;

@@ -39,6 +39,12 @@ fn in_use() -> bool {
     SLOTS.iter().any(Slot::was_used)
 }
 
+/// Whether this process holds a lock.
+pub fn holds_lock() -> bool {
+    let pid = sys::process_id();
+    SLOTS.iter().any(|slot| slot.held(pid).is_some())
+}
+
 fn record(lock: usize, event: &'static str, detail: &'static str, errno: i32, took: u64) {
     let lock = LOCKS.get(lock).map_or("", |names| names.title);
     events::record(Event { lock, event, detail, errno, took });
@@ -139,6 +145,9 @@ fn errno_of(result: Result<(), Errno>) -> i32 {
 pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
     if flags != libc::AT_REMOVEDIR {
         return None;
+    }
+    if credentials::staged::any() {
+        credentials::staged::finish();
     }
     let mut kernel = Linux::new();
     // SAFETY: the caller's path.

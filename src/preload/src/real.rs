@@ -6,6 +6,7 @@
 
 use core::ffi::CStr;
 use core::num::NonZeroUsize;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use once_cell::race::OnceNonZeroUsize;
 
@@ -47,6 +48,37 @@ impl Real {
                 .unwrap_or(NonZeroUsize::MIN)
         };
         self.0.get_or_init(find).get()
+    }
+}
+
+/// The address of a real function as long as every call may go straight there; unknown while calls are looked at.
+pub struct Shortcut(AtomicUsize);
+
+impl Shortcut {
+    /// Unknown.
+    pub const fn new() -> Shortcut {
+        Shortcut(AtomicUsize::new(0))
+    }
+
+    /// The address, if calls may go there.
+    #[inline(always)]
+    pub fn get(&self) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(self.0.load(Ordering::Relaxed))
+    }
+
+    /// From now on every call is looked at.
+    pub fn forget(&self) {
+        self.0.store(0, Ordering::SeqCst);
+    }
+
+    /// Calls may go there, unless `looked_at` says that they are looked at since a moment ago.
+    pub fn set(&self, address: usize, looked_at: impl Fn() -> bool) {
+        if !looked_at() {
+            self.0.store(address, Ordering::SeqCst);
+            if looked_at() {
+                self.forget();
+            }
+        }
     }
 }
 

@@ -99,7 +99,8 @@ impl Found for libc::statx {
 /// - `pass`: the original is called.
 /// - `shown(at, path)`: the original is called, with the path that this process is to see instead of `path`.
 /// - `shown(at, path, buffer)`: the same, and the modification time in `buffer` is what it is to see.
-/// - `opens(at, path, flags)`: as `shown`, and it may be the credentials file.
+/// - `opens(at, path, flags)`: as `shown`, and it may be the credentials file, whose opening may be answered.
+/// - `closes`: the original is called, after what may end a write of the credentials file.
 /// - `replaces(from_at, from, to_at, to, flags)`: a rename, which may be onto the credentials file.
 /// - `gate`: `syscall()`, which has its own file.
 /// - `operation(at, path, ...)`: a function of [`crate::operations`] answers, or the original is called.
@@ -127,14 +128,44 @@ macro_rules! symbols {
         )*
     };
     (@ $original:ident ($($argument:ident),*) pass) => { $original($($argument),*) };
-    (@ $original:ident ($($argument:ident),*) opens($at:ident, $path:ident, $flags:ident)) => {{
+    (@ $original:ident ($($argument:ident),*) opens($at:ident, $path:ident, $flags:expr)) => {{
         let mut $path = $path;
         // SAFETY: the caller passed a path.
         if unsafe { $crate::shell::may_be_either($path) } {
             // SAFETY: as above.
-            $path = unsafe { $crate::credentials::opened($at, $path, $flags) };
+            let opened = unsafe { $crate::credentials::opened($at, $path, $flags) };
+            if opened.path.is_null() {
+                return opened.descriptor;
+            }
+            $path = opened.path;
         }
         $original($($argument),*)
+    }};
+    (@ $original:ident ($descriptor:ident) closes) => {{
+        /// The first time, and while a write is staged.
+        #[cold]
+        #[inline(never)]
+        unsafe extern "C" fn looked_at(descriptor: core::ffi::c_int) -> core::ffi::c_int {
+            if $crate::credentials::staged::any()
+                && let Err(errno) = $crate::credentials::staged::closing(descriptor)
+            {
+                // Without the original, which could be cancelled with this on its stack.
+                drop(lockspan_lock::sys::Descriptor::from_number(descriptor));
+                return $crate::shell::answer(Err(errno));
+            }
+            let address = REAL.address(NAME, ABSENT);
+            $crate::credentials::staged::CLOSE.set(address, $crate::credentials::staged::any);
+            // SAFETY: as the original is called above.
+            unsafe { core::mem::transmute::<usize, Function>(address)(descriptor) }
+        }
+        // It is called out of line, or by a jump.
+        let _ = $original;
+        match $crate::credentials::staged::CLOSE.get() {
+            // SAFETY: as the original is called above.
+            Some(address) => unsafe { core::mem::transmute::<usize, Function>(address.get())($descriptor) },
+            // SAFETY: takes no address.
+            None => unsafe { looked_at($descriptor) },
+        }
     }};
     (@ $original:ident ($number:ident $(, $argument:ident)*) gate) => {
         match REAL.known() {

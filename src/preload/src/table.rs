@@ -8,8 +8,8 @@
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use libc::{
-    AT_FDCWD, DIR, FILE, mode_t, size_t, ssize_t, stat as Stat, stat64 as Stat64, statx as Statx, timespec,
-    timeval, utimbuf,
+    AT_FDCWD, DIR, FILE, O_CREAT, O_TRUNC, O_WRONLY, mode_t, size_t, ssize_t, stat as Stat, stat64 as Stat64,
+    statx as Statx, timespec, timeval, utimbuf,
 };
 
 use crate::operations::When;
@@ -66,11 +66,11 @@ symbols! {
     __openat64_2(at: c_int, path: Path, flags: c_int) -> c_int = opens(at, path, flags);
 
     // What only the credentials file needs. The lock has no use for these.
-    creat(path: Path, mode: mode_t) -> c_int = pass;
-    creat64(path: Path, mode: mode_t) -> c_int = pass;
+    creat(path: Path, mode: mode_t) -> c_int = opens(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC);
+    creat64(path: Path, mode: mode_t) -> c_int = opens(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC);
     fopen(path: Path, mode: *const c_char) -> *mut FILE = pass;
     fopen64(path: Path, mode: *const c_char) -> *mut FILE = pass;
-    close(descriptor: c_int) -> c_int = pass;
+    close(descriptor: c_int) -> c_int = closes;
     rename(from: Path, to: Path) -> c_int = replaces(AT_FDCWD, from, AT_FDCWD, to, 0);
     renameat(from_at: c_int, from: Path, to_at: c_int, to: Path) -> c_int = replaces(from_at, from, to_at, to, 0);
     renameat2(from_at: c_int, from: Path, to_at: c_int, to: Path, flags: c_uint) -> c_int = replaces(from_at, from, to_at, to, flags);

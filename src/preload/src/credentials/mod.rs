@@ -6,34 +6,29 @@
 //!
 //! No token may stay in memory longer than the call: what was read is unmapped, and only a hash of it is kept.
 
+mod content;
+mod put;
+pub mod staged;
+
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use lockspan_core::names::CREDENTIALS;
-use lockspan_core::pair::{Generation, generation, may_replace, pair};
+use lockspan_core::pair::{Generation, Pair, generation, may_replace, pair};
 use lockspan_core::settings::Mode;
 use lockspan_lock::kernel::{Errno, Kernel, Place, Result};
 use lockspan_lock::linux::Linux;
-use lockspan_lock::publish::{self, Content};
 use lockspan_lock::sys::{self, Descriptor};
 
+use self::content::Content;
+use self::put::Turn;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::matching;
-use crate::memory::Memory;
 use crate::operations::{seen_path, undisturbed};
-
-/// Credentials are far smaller. What is larger is none of ours.
-const LARGEST: usize = 1 << 20;
 
 /// How a credentials file is opened: a symbolic link or a FIFO in its place is not looked into.
 const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-
-/// The byte of the credentials file that is locked while it is written in place.
-const PUBLISHING: i64 = (1 << 62) + 2;
-
-/// How often, with a sleep of a millisecond each, another process's publish is waited for.
-const PUBLISH_TRIES: usize = 100;
 
 /// The generation that this process, or one that it was forked from, has last seen (0 = none), in which config
 /// directory, and when, in monotonic milliseconds.
@@ -68,46 +63,61 @@ fn record(event: &'static str, detail: &'static str, errno: c_int) {
 pub fn note(kernel: &mut Linux) {
     let mounted = kernel.credentials_are_mounted();
     let Ok(file) = sys::open(kernel.path(Place::Credentials), libc::O_RDONLY | OPEN, 0) else { return };
-    for _ in 0..PUBLISH_TRIES {
-        if !mounted || sys::locked_byte(&file, PUBLISHING, 1).is_none() {
-            break;
-        }
-        sys::sleep(1, None);
+    if mounted {
+        put::wait_for_publish(&file);
     }
-    if let Some(mut found) = Found::read(&file, 0) {
-        has_seen(kernel, generation(pair(found.content())));
+    if let Ok(mut found) = Content::read(&file, 0) {
+        has_seen(kernel, generation(pair(found.bytes())));
     }
 }
 
-/// The path that open and its relatives are to open instead of `path`, which may be that of a lock or of the
-/// credentials file.
+/// What open and its relatives become.
+pub struct Opened {
+    /// The path for the original to open; NULL if the call is answered.
+    pub path: *const c_char,
+    /// The answer.
+    pub descriptor: c_int,
+}
+
+/// open and its relatives, of what may be a lock or the credentials file.
 #[cold]
 #[inline(never)]
-pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> *const c_char {
+pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
     // SAFETY: the caller's path.
-    unsafe {
-        look(at, path, flags);
-        seen_path(at, path)
+    match unsafe { open(at, path, flags) } {
+        Some(descriptor) => Opened { path: core::ptr::null(), descriptor },
+        // SAFETY: as above.
+        None => Opened { path: unsafe { seen_path(at, path) }, descriptor: -1 },
     }
 }
 
-/// The credentials file may be about to be read, or written: then nothing is known any more of what the process has
-/// seen. Out of line, so that its buffer is gone when the next one is needed: stacks may be small.
+/// The credentials file may be about to be read, or written. Out of line, so that its buffer is gone when the next one
+/// is needed: stacks may be small.
 #[inline(never)]
-unsafe fn look(at: c_int, path: *const c_char, flags: c_int) {
+unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
     // SAFETY: the caller's path, whose length was taken before.
     let path_bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
     if !path_bytes.ends_with(CREDENTIALS) || environment::mode() != Mode::Redirect {
-        return;
+        return None;
+    }
+    if staged::any() {
+        staged::finish();
     }
     let mut kernel = Linux::new();
     // SAFETY: as above.
-    if unsafe { matching::credentials(at, path, &mut kernel) }.is_some() {
-        match flags & libc::O_ACCMODE {
-            libc::O_RDONLY => undisturbed(&mut kernel, note),
-            _ => SEEN.store(0, Ordering::Relaxed),
+    unsafe { matching::credentials(at, path, &mut kernel) }?;
+    undisturbed(&mut kernel, |kernel| {
+        if flags & libc::O_ACCMODE == libc::O_RDONLY {
+            note(kernel);
+            return None;
         }
-    }
+        let staged = staged::open(kernel, flags);
+        if staged.is_none() {
+            // Nothing is known any more of what the process has seen.
+            SEEN.store(0, Ordering::Relaxed);
+        }
+        staged
+    })
 }
 
 /// What a rename becomes.
@@ -163,20 +173,13 @@ unsafe fn try_replace(
             Ok(target) => target,
             // A first login.
             Err(Errno::NOENT) => {
-                let new = generation(pair(Found::read(&source, 0)?.content()));
+                let new = generation(pair(Content::read(&source, 0).ok()?.bytes()));
                 return Some(Replaced::Passed(new));
             }
             Err(_) => return None,
         };
-        if mounted {
-            wait_to_publish(&target)?;
-        }
-        let replaced = replace_found(kernel, from_at, from, &source, &target, mounted);
-        if mounted {
-            // Closing is not enough if another thread has forked meanwhile.
-            sys::unlock_byte(&target, PUBLISHING);
-        }
-        replaced
+        let _turn = if mounted { Some(Turn::wait(&target)?) } else { None };
+        replace_found(kernel, from_at, from, &source, &target, mounted)
     })
 }
 
@@ -188,96 +191,59 @@ fn replace_found(
     target: &Descriptor,
     mounted: bool,
 ) -> Option<Replaced> {
-    let mut present = Found::read(target, 0)?;
-    let mut new = Found::read(source, present.length)?;
-    if (present.device, present.inode) == (new.device, new.inode) {
-        // The file itself by another name: then rename does nothing.
+    let mut present = Content::read(target, 0).ok()?;
+    let mut new = Content::read(source, present.length).ok()?;
+    if present.is_of_the_same_file(&new) {
+        // By another name: then rename does nothing.
         return None;
     }
-    let pair_of_new = pair(new.content());
-    let allowed = environment::allows_rollback();
-    if !allowed && !may_replace(seen(kernel), pair(present.content()), pair_of_new) {
-        record("publish-refused", "pair-older-than-present", 0);
+    let pair_of_new = pair(new.bytes());
+    if is_refused(kernel, &mut present, pair_of_new) {
         return Some(Replaced::Answered(sys::unlink(from_at, from)));
     }
     let generation = generation(pair_of_new);
     if !mounted {
         return Some(Replaced::Passed(generation));
     }
-    let result = publish(target, &mut present, &mut new);
+    let result = put::in_place(target, &mut present, &mut new);
     if result.is_ok() {
         has_seen(kernel, generation);
         // What was to be done is done.
         let _ = sys::unlink(from_at, from);
     }
-    record("published", "in-place", result.err().map_or(0, |errno| errno.0));
     Some(Replaced::Answered(result))
 }
 
-/// Puts a content in the place of the present one. What has not reached the disk is an error, and keeps its source.
-fn publish(target: &Descriptor, present: &mut Found, new: &mut Found) -> Result<()> {
-    if !sys::may_write(new.length.max(present.length)) {
-        // The write would bring the host a signal.
-        return Err(Errno::FBIG);
+/// Whether this process may not replace the present content, having seen another one.
+fn is_refused(kernel: &mut Linux, present: &mut Content, new: Option<Pair>) -> bool {
+    let refused = !environment::allows_rollback() && !may_replace(seen(kernel), pair(present.bytes()), new);
+    if refused {
+        record("publish-refused", "pair-older-than-present", 0);
     }
-    let length = new.length;
-    publish::replace(&mut InPlace(target), present.content(), new.memory.bytes(), length)?;
-    match sys::sync(target) {
-        // There is nothing to be synchronised.
-        Err(Errno::INVAL) => Ok(()),
-        result => result,
-    }
+    refused
 }
 
-/// Waits for another process's publish in place to end, and keeps others from beginning one until the byte is
-/// unlocked.
-fn wait_to_publish(file: &Descriptor) -> Option<()> {
-    for _ in 0..PUBLISH_TRIES {
-        match sys::lock_byte(file, PUBLISHING) {
-            Ok(()) => return Some(()),
-            Err(Errno::WOULDBLOCK) => sys::sleep(1, None),
-            Err(_) => return None,
-        }
+/// Puts what this process has written in the place of the present content, unless it may not.
+///
+/// # Errors
+/// The kernel's; then the old content is still there.
+fn exchange(kernel: &mut Linux, new: &mut Content) -> Result<()> {
+    let target = match sys::open(kernel.path(Place::Credentials), libc::O_RDWR | OPEN, 0) {
+        // Somebody has removed the file, and this write with it.
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    let found = sys::stat(target.number(), c"", libc::AT_EMPTY_PATH)?;
+    let keeps_file = put::keeps_file(kernel, &target, &found);
+    let _turn = if keeps_file { Some(Turn::wait(&target).ok_or(Errno::IO)?) } else { None };
+    let mut present = Content::read(&target, 0)?;
+    let pair_of_new = pair(new.bytes());
+    if is_refused(kernel, &mut present, pair_of_new) {
+        return Ok(());
     }
-    None
-}
-
-/// A file that was read.
-struct Found {
-    device: u64,
-    inode: u64,
-    length: usize,
-    memory: Memory,
-}
-
-impl Found {
-    /// Reads a regular file that is no larger than credentials are, with room for at least as many bytes as `room`.
-    fn read(file: &Descriptor, room: usize) -> Option<Found> {
-        let found = sys::stat(file.number(), c"", libc::AT_EMPTY_PATH).ok()?;
-        let size = usize::try_from(found.st_size).ok()?;
-        if found.st_mode & libc::S_IFMT != libc::S_IFREG || size > LARGEST {
-            return None;
-        }
-        // One byte more, so that there is one.
-        let mut memory = Memory::new(size.max(room) + 1).ok()?;
-        let length = sys::read_all(file, memory.bytes().get_mut(..size)?).ok()?;
-        Some(Found { device: found.st_dev, inode: found.st_ino, length, memory })
+    if keeps_file || put::by_rename(kernel, &found, new).is_err() {
+        put::in_place(&target, &mut present, new)?;
     }
-
-    fn content(&mut self) -> &[u8] {
-        self.memory.bytes().get(..self.length).unwrap_or_default()
-    }
-}
-
-/// The credentials file, open to be written in place.
-struct InPlace<'a>(&'a Descriptor);
-
-impl Content for InPlace<'_> {
-    fn write_at(&mut self, bytes: &[u8], offset: usize) -> Result<usize> {
-        sys::write_at(self.0, bytes, offset)
-    }
-
-    fn truncate(&mut self, length: usize) -> Result<()> {
-        sys::truncate(self.0, length)
-    }
+    has_seen(kernel, generation(pair_of_new));
+    Ok(())
 }

@@ -1,0 +1,53 @@
+//! What a file held when it was read.
+//!
+//! Nothing read here may outlive the call: there are tokens in it.
+
+use lockspan_lock::kernel::{Errno, Result};
+use lockspan_lock::sys::{self, Descriptor};
+
+use crate::memory::Memory;
+
+/// Credentials are far smaller. What is larger is none of ours. Bytes.
+pub const LARGEST: usize = 1 << 20;
+
+/// A file that was read.
+pub struct Content {
+    /// What fstat(2) says of the file.
+    pub file: libc::stat,
+    /// How many bytes it has.
+    pub length: usize,
+    /// These bytes, and room behind them.
+    pub memory: Memory,
+}
+
+impl Content {
+    /// Reads a regular file that is no larger than credentials are, with room for at least as many bytes as `room`.
+    ///
+    /// # Errors
+    /// The kernel's; `EFBIG` or `EINVAL` for what is no such file.
+    #[inline(never)]
+    pub fn read(file: &Descriptor, room: usize) -> Result<Content> {
+        let found = sys::stat(file.number(), c"", libc::AT_EMPTY_PATH)?;
+        let size = usize::try_from(found.st_size).map_err(|_| Errno::INVAL)?;
+        if found.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(Errno::INVAL);
+        }
+        if size > LARGEST {
+            return Err(Errno::FBIG);
+        }
+        // One byte more, so that there is one.
+        let mut memory = Memory::new(size.max(room) + 1)?;
+        let length = sys::read_all(file, memory.bytes().get_mut(..size).ok_or(Errno::INVAL)?)?;
+        Ok(Content { file: found, length, memory })
+    }
+
+    /// All of it.
+    pub fn bytes(&mut self) -> &[u8] {
+        self.memory.bytes().get(..self.length).unwrap_or_default()
+    }
+
+    /// Whether another one is of the same file.
+    pub fn is_of_the_same_file(&self, other: &Content) -> bool {
+        (self.file.st_dev, self.file.st_ino) == (other.file.st_dev, other.file.st_ino)
+    }
+}
