@@ -4,6 +4,9 @@ fn main() {
     // Every symbol must be resolved at link time: an unresolved one is how a reachable panic shows
     // (src/panic.rs).
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,defs");
+    // Nothing of the compiler's own start-up files: what they register is for C++ and for transactional memory, and
+    // every process would pay for it. What runs at the start and at the end is in .init_array and .fini_array.
+    println!("cargo:rustc-cdylib-link-arg=-nostartfiles");
     let directory = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where");
     println!("cargo:rustc-cdylib-link-arg=-Wl,-T,{directory}/discard.ld");
     println!("cargo:rerun-if-changed=build.rs");
