@@ -6,8 +6,10 @@
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use lockspan_core::Time;
+use lockspan_core::pair::Generation;
 use lockspan_lock::sys::{self, Errno};
 
+use crate::credentials::{self, Replaced};
 use crate::operations::{self, When};
 use crate::shell::{self, Found};
 
@@ -29,7 +31,7 @@ pub fn is_named(number: c_long) -> bool {
         let mut words = [0; WORDS];
         let mut number = 0;
         while number < WORDS * 64 {
-            if path_argument(number as c_long).is_some() || number as c_long == libc::SYS_io_uring_setup {
+            if path_argument(number as c_long).is_some() || has_own_rule(number as c_long) {
                 words[number / 64] |= 1 << (number % 64);
             }
             number += 1;
@@ -61,12 +63,12 @@ pub unsafe fn named(
     // SAFETY: as above.
     match unsafe { decide(number, &mut arguments) } {
         Decision::Answered(result) => shell::answer(result).into(),
-        Decision::Passed(mtime) => {
+        Decision::Passed(then) => {
             let [a, b, c, d, e, f] = arguments;
             let result = original(number, a, b, c, d, e, f);
-            if let (0, Some(mtime)) = (result, mtime) {
-                // SAFETY: the call has filled the caller's buffer.
-                unsafe { show(number, &arguments, mtime) };
+            if result == 0 {
+                // SAFETY: the call of these arguments has succeeded.
+                unsafe { finish(number, &arguments, then) };
             }
             result
         }
@@ -89,11 +91,11 @@ pub unsafe fn raw(number: c_long, mut arguments: Arguments) -> isize {
     match unsafe { decide(number, &mut arguments) } {
         Decision::Answered(Ok(())) => 0,
         Decision::Answered(Err(errno)) => -(errno.0 as isize),
-        Decision::Passed(mtime) => {
+        Decision::Passed(then) => {
             let result = original(&arguments);
-            if let (0, Some(mtime)) = (result, mtime) {
-                // SAFETY: the call has filled the host's buffer.
-                unsafe { show(number, &arguments, mtime) };
+            if result == 0 {
+                // SAFETY: the call of these arguments has succeeded.
+                unsafe { finish(number, &arguments, then) };
             }
             result
         }
@@ -158,13 +160,29 @@ const fn path_argument(number: c_long) -> Option<PathArgument> {
     }
 }
 
+/// Whether a call has a rule of its own, and not one path that may be a lock's.
+#[inline(always)]
+const fn has_own_rule(number: c_long) -> bool {
+    number == libc::SYS_io_uring_setup || is_rename(number)
+}
+
+#[inline(always)]
+const fn is_rename(number: c_long) -> bool {
+    match number {
+        libc::SYS_renameat | libc::SYS_renameat2 => true,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_rename => true,
+        _ => false,
+    }
+}
+
 /// Whether there is anything to decide about a call.
 #[inline(always)]
 unsafe fn concerns(number: c_long, a: Word, b: Word) -> bool {
     let path = match path_argument(number) {
         Some(PathArgument::First) => a,
         Some(PathArgument::BehindDescriptor) => b,
-        None => return number == libc::SYS_io_uring_setup,
+        None => return has_own_rule(number),
     };
     // SAFETY: these calls take a path there.
     unsafe { shell::may_be_lock(path.cast()) }
@@ -174,18 +192,31 @@ unsafe fn concerns(number: c_long, a: Word, b: Word) -> bool {
 enum Decision {
     /// It has been answered.
     Answered(Result<(), Errno>),
-    /// The original is to be called, and if it succeeds, to show this modification time.
-    Passed(Option<Time>),
+    /// The original is to be called, and this is to follow if it succeeds.
+    Passed(Then),
+}
+
+/// What follows a call that has succeeded.
+enum Then {
+    Nothing,
+    /// It is to show this modification time.
+    Show(Time),
+    /// It has put this generation in the credentials' place.
+    Replaced(Generation),
 }
 
 #[cold]
 #[inline(never)]
 unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
     let Some(argument) = path_argument(number) else {
+        if is_rename(number) {
+            // SAFETY: the arguments are a rename's.
+            return unsafe { replace(number, arguments) };
+        }
         // SAFETY: io_uring_setup takes its parameters there.
         return match unsafe { refuse_ring(arguments[1]) } {
             true => Decision::Answered(Err(Errno::NOSYS)),
-            false => Decision::Passed(None),
+            false => Decision::Passed(Then::Nothing),
         };
     };
     let (at, path) = (argument.at(arguments), argument.of(arguments));
@@ -203,11 +234,40 @@ unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
             _ => {
                 let seen = operations::seen(at, path);
                 argument.set(arguments, seen.path);
-                return Decision::Passed(seen.mtime);
+                return Decision::Passed(seen.mtime.map_or(Then::Nothing, Then::Show));
             }
         }
     };
-    answered.map_or(Decision::Passed(None), Decision::Answered)
+    answered.map_or(Decision::Passed(Then::Nothing), Decision::Answered)
+}
+
+/// What becomes of a rename, which may be onto the credentials file.
+unsafe fn replace(number: c_long, &[a, b, c, d, e, _]: &Arguments) -> Decision {
+    let (from_at, from, to_at, to) = match number {
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_rename => (libc::AT_FDCWD, a, libc::AT_FDCWD, b),
+        _ => (a as c_int, b, c as c_int, d),
+    };
+    let flags = if number == libc::SYS_renameat2 { e as c_uint } else { 0 };
+    // SAFETY: a rename takes its paths there.
+    if flags != 0 || !unsafe { shell::may_be_either(to.cast()) } {
+        return Decision::Passed(Then::Nothing);
+    }
+    // SAFETY: as above.
+    match unsafe { credentials::replace(from_at, from.cast(), to_at, to.cast()) } {
+        Replaced::Answered(result) => Decision::Answered(result),
+        Replaced::Passed(generation) => Decision::Passed(Then::Replaced(generation)),
+    }
+}
+
+/// Does what is to follow a call that has succeeded.
+unsafe fn finish(number: c_long, arguments: &Arguments, then: Then) {
+    match then {
+        Then::Nothing | Then::Replaced(0) => {}
+        // SAFETY: the call has filled the caller's buffer.
+        Then::Show(mtime) => unsafe { show(number, arguments, mtime) },
+        Then::Replaced(generation) => credentials::replaced(generation),
+    }
 }
 
 /// Puts the modification time that this process is to see into what a call has found.
