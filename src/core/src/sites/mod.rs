@@ -30,7 +30,7 @@ mod text;
 pub use numbers::{Machine, number, wanted};
 pub use text::{BuildId, LONGEST, Site, Table, parse};
 
-// MACHINE's tables, packed by build.rs: BUILDS, DISTANCES, SHAPES and BYTES.
+// MACHINE's tables, packed by build.rs: BUILDS, RUNS, SITES and BYTES.
 include!(concat!(env!("OUT_DIR"), "/sites.rs"));
 
 /// The machine that this is compiled for, by the kernel's name of it.
@@ -45,11 +45,17 @@ pub const SUFFIX: &[u8] = b".sites";
 /// A build whose sites are compiled in.
 struct Build {
     id: BuildId,
-    /// Its part of `DISTANCES`.
+    /// Its part of `RUNS`.
     start: u16,
     end: u16,
-    /// Where its part of `SHAPES` begins.
-    shape: u16,
+}
+
+/// Sites that follow each other.
+#[derive(Debug)]
+struct Run {
+    /// Where in `SITES` they begin, in little-endian order: alignment would cost a byte for each run.
+    start: [u8; 2],
+    count: u8,
 }
 
 /// The sites of a build.
@@ -77,11 +83,8 @@ pub fn builtin(build_id: &BuildId) -> Option<Packed> {
     // Every process asks, and almost none has to compare all of it.
     let start = build_id.first_chunk::<8>();
     let build = BUILDS.iter().find(|build| build.id.first_chunk() == start && build.id == *build_id)?;
-    Some(Packed {
-        distances: DISTANCES.get(usize::from(build.start)..usize::from(build.end))?,
-        shape: SHAPES.get(usize::from(build.shape)..)?,
-        behind: 0,
-    })
+    let runs = RUNS.get(usize::from(build.start)..usize::from(build.end))?;
+    Some(Packed { runs, sites: &[], left: 0, behind: 0 })
 }
 
 /// The builds whose sites are compiled in.
@@ -89,12 +92,14 @@ pub fn builds() -> impl Iterator<Item = &'static BuildId> {
     BUILDS.iter().map(|build| &build.id)
 }
 
-/// Sites as build.rs packs them: for each the distance from the end of the one before, as a LEB128, and which of
-/// the sites of `BYTES` its bytes are. Many builds have the same sites at other distances.
+/// Sites as build.rs packs them. Builds have most of their sites in common, in runs, which are stored once; of a site
+/// its distance from the end of the one before, as a LEB128, and which of the sites of `BYTES` its bytes are.
 #[derive(Clone, Debug)]
 pub struct Packed {
-    distances: &'static [u8],
-    shape: &'static [u8],
+    runs: &'static [Run],
+    /// What is left of `SITES` from the present run's next site on, and how many of them belong to the run.
+    sites: &'static [u8],
+    left: u8,
     behind: u64,
 }
 
@@ -102,9 +107,16 @@ impl Iterator for Packed {
     type Item = Site;
 
     fn next(&mut self) -> Option<Site> {
-        let distance = leb128(&mut self.distances)?;
-        let (&index, rest) = self.shape.split_first()?;
-        self.shape = rest;
+        if self.left == 0 {
+            let (run, rest) = self.runs.split_first()?;
+            self.runs = rest;
+            self.sites = SITES.get(usize::from(u16::from_le_bytes(run.start))..)?;
+            self.left = run.count;
+        }
+        self.left = self.left.checked_sub(1)?;
+        let distance = leb128(&mut self.sites)?;
+        let (&index, rest) = self.sites.split_first()?;
+        self.sites = rest;
         let mut bytes = BYTES.as_slice();
         for _ in 0..index {
             split(&mut bytes)?;
