@@ -88,7 +88,8 @@ pub fn read<'data, R: ReadRef<'data>>(image: &Image, file: R) -> Result<Vec<Call
     Ok(calls::read(image.machine, &parts, &starts))
 }
 
-/// The sites to patch.
+/// The sites to patch. All or nothing of the lock: what cannot be patched and only concerns the credentials is left
+/// out, and [`Summary`] counts it.
 ///
 /// # Errors
 /// Why not all that has to be patched is known and can be.
@@ -105,6 +106,7 @@ pub fn wanted_sites(image: &Image, calls: &[Call]) -> Result<Vec<Site>, String> 
     let numbers = calls.iter().filter_map(|call| Some((call.address, call.number.as_ref().ok()?)));
     let wanted = numbers.filter(|(_, number)| image.machine.wanted().contains(&number.value));
     wanted
+        .filter(|(_, number)| number.site.is_ok() || !names::replaces_file(image.machine, number.value))
         .map(|(address, number)| {
             let name = names::name(image.machine, number.value);
             number.site.map_err(|why| {
@@ -133,9 +135,10 @@ mod tests {
     use super::example::{ADDRESS, Example};
     use super::*;
     use lockspan_core::sites::Machine;
+    use std::time::Duration;
 
     const MKDIR: &[u8] = &[0xb8, 83, 0, 0, 0];
-    const RENAME: &[u8] = &[0xb8, 82, 0, 0, 0];
+    const GETPID: &[u8] = &[0xb8, 39, 0, 0, 0];
     const SYSCALL: &[u8] = &[0x0f, 5];
     const RETURN: &[u8] = &[0xc3];
 
@@ -155,8 +158,8 @@ mod tests {
 
     #[test]
     fn only_wanted_calls_are_sites() {
-        assert_eq!(addresses(&Example::of(&[RENAME, SYSCALL, MKDIR, SYSCALL, RETURN])), [7]);
-        assert!(addresses(&Example::of(&[RENAME, SYSCALL, RETURN])).is_empty());
+        assert_eq!(addresses(&Example::of(&[GETPID, SYSCALL, MKDIR, SYSCALL, RETURN])), [7]);
+        assert!(addresses(&Example::of(&[GETPID, SYSCALL, RETURN])).is_empty());
         // An unusual load does not matter where the call is not wanted.
         assert!(addresses(&Example::of(&[&[0x31, 0xc0], SYSCALL, RETURN])).is_empty());
     }
@@ -171,6 +174,17 @@ mod tests {
         ] {
             assert!(sites(&bad).is_err());
         }
+    }
+
+    #[test]
+    fn a_rename_that_cannot_be_patched_is_left_out_and_counted() {
+        let example = Example::of(&[&[0x48, 0xc7, 0xc0, 82, 0, 0, 0], SYSCALL, MKDIR, SYSCALL, RETURN]);
+        assert_eq!(addresses(&example), [9]);
+        let file = &*example.bytes();
+        let image = Image::read(file).expect("a program");
+        let calls = read(&image, file).expect("its calls");
+        let summary = Summary::new(Path::new("example"), &image, &calls, None, Duration::ZERO);
+        assert!(summary.to_string().contains("1 rename cannot be patched"), "{summary}");
     }
 
     #[test]
@@ -196,7 +210,7 @@ mod tests {
             [
                 &[0xb8, number, 0, 0, 0],
                 &[0x74, 8][..],
-                RENAME,
+                GETPID,
                 SYSCALL,
                 RETURN,
                 &[0x31, 0xf6],
@@ -205,15 +219,15 @@ mod tests {
             ]
             .concat()
         };
-        assert!(addresses(&Example::of(&[&code(82)])).is_empty());
+        assert!(addresses(&Example::of(&[&code(39)])).is_empty());
         assert!(sites(&Example::of(&[&code(83)])).is_err_and(|why| why.contains("before a jump")));
         // Another jump brings another number; or it is not clear which.
         let jump = [0xeb, 0_u8.wrapping_sub(10)];
-        assert!(addresses(&Example::of(&[&code(82), RENAME, &jump])).is_empty());
-        assert!(sites(&Example::of(&[&code(82), &[0xb8, 1, 0, 0, 0], &jump])).is_err());
-        assert!(sites(&Example::of(&[&code(82), &[0x90; 5], &jump])).is_err());
+        assert!(addresses(&Example::of(&[&code(39), GETPID, &jump])).is_empty());
+        assert!(sites(&Example::of(&[&code(39), &[0xb8, 1, 0, 0, 0], &jump])).is_err());
+        assert!(sites(&Example::of(&[&code(39), &[0x90; 5], &jump])).is_err());
         // Where a call comes back, the register has its result.
-        let mut called = code(82);
+        let mut called = code(39);
         called.splice(7..15, [0xe8, 0, 0, 0, 0, 0x90, 0x90, 0x90]);
         assert!(sites(&Example::of(&[&called])).is_err());
     }
@@ -313,6 +327,10 @@ mod tests {
                 .into_iter()
                 .find(|known| known.name() == machine.as_bytes())
                 .expect("a known machine");
+            if machine == Machine::HERE {
+                let builtin = lockspan_core::sites::builtin(&table.build_id).expect(build_id);
+                assert!(builtin.eq(table.clone()), "{build_id} is compiled in as it is written");
+            }
             let mut counts = std::collections::BTreeMap::new();
             for site in table {
                 let number = machine.number(&site).expect("a site of the machine");

@@ -13,6 +13,9 @@ pub fn name(machine: Machine, number: u32) -> &'static str {
         (Machine::X86_64, 332) | (Machine::Aarch64, 291) => "statx",
         (Machine::X86_64, 4) => "stat",
         (Machine::X86_64, 6) => "lstat",
+        (Machine::X86_64, 82) => "rename",
+        (Machine::X86_64, 264) | (Machine::Aarch64, 38) => "renameat",
+        (Machine::X86_64, 316) | (Machine::Aarch64, 276) => "renameat2",
         _ => "another call",
     }
 }
@@ -20,6 +23,11 @@ pub fn name(machine: Machine, number: u32) -> &'static str {
 /// Whether a call makes a directory, and so takes a lock.
 pub fn makes_directory(machine: Machine, number: u32) -> bool {
     matches!(name(machine, number), "mkdir" | "mkdirat")
+}
+
+/// Whether a call puts one file in the place of another: no lock needs it, but the credentials do.
+pub fn replaces_file(machine: Machine, number: u32) -> bool {
+    matches!(name(machine, number), "rename" | "renameat" | "renameat2")
 }
 
 #[cfg(test)]

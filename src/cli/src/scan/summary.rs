@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::calls::Call;
 use super::image::Image;
-use super::names::name;
+use super::names::{name, replaces_file};
 use super::table::hexadecimal;
 
 /// The figures, as `--json` prints them.
@@ -25,6 +25,8 @@ pub struct Summary {
     known: usize,
     /// Of those, how many there are of each wanted call.
     wanted: BTreeMap<&'static str, usize>,
+    /// Of those, how many are renames that cannot be patched. A lock is served without them.
+    unpatched_renames: usize,
     /// What came of it: `table`, `nothing` to do, or `refused`.
     result: &'static str,
     /// Why it was refused.
@@ -42,11 +44,15 @@ impl Summary {
         reason: Option<String>,
         took: Duration,
     ) -> Summary {
-        let numbers = || calls.iter().filter_map(|call| call.number.as_ref().ok()).map(|number| number.value);
+        let known = || calls.iter().filter_map(|call| call.number.as_ref().ok());
+        let numbers = || known().map(|number| number.value);
         let mut wanted = BTreeMap::new();
         for number in numbers().filter(|number| image.machine.wanted().contains(number)) {
             *wanted.entry(name(image.machine, number)).or_default() += 1;
         }
+        let unpatched_renames = known()
+            .filter(|number| number.site.is_err() && replaces_file(image.machine, number.value))
+            .count();
         let result = match &reason {
             Some(_) => "refused",
             None if wanted.is_empty() => "nothing",
@@ -60,6 +66,7 @@ impl Summary {
             calls: calls.len(),
             known: numbers().count(),
             wanted,
+            unpatched_renames,
             result,
             reason,
             seconds: took.as_secs_f64(),
@@ -74,6 +81,15 @@ impl fmt::Display for Summary {
         writeln!(formatter, "  {} syscall instructions, {} with a known number", self.calls, self.known)?;
         let wanted: Vec<String> = self.wanted.iter().map(|(name, count)| format!("{name} {count}")).collect();
         let wanted = if wanted.is_empty() { "none".into() } else { wanted.join(", ") };
-        write!(formatter, "  calls that a lock can be made with: {wanted}\n  took {:.2} s", self.seconds)
+        writeln!(formatter, "  calls that the library has to reach: {wanted}")?;
+        if self.unpatched_renames > 0 {
+            let plural = if self.unpatched_renames == 1 { "" } else { "s" };
+            writeln!(
+                formatter,
+                "  {} rename{plural} cannot be patched: what replaces the credentials may not be seen",
+                self.unpatched_renames
+            )?;
+        }
+        write!(formatter, "  took {:.2} s", self.seconds)
     }
 }

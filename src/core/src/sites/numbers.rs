@@ -23,9 +23,9 @@ impl Machine {
         }
     }
 
-    /// The numbers of the calls by which a program makes, removes, touches and looks at a lock. Those by which it
-    /// could look at one, but which no client uses for that (newfstatat, access, open), are left as they are: there
-    /// are hundreds.
+    /// The numbers of the calls by which a program makes, removes, touches and looks at a lock, and puts new
+    /// credentials in their place. Those by which it could look at a lock, but which no client uses for that
+    /// (newfstatat, access, open), are left as they are: there are hundreds.
     pub const fn wanted(self) -> &'static [u32] {
         match self {
             Machine::X86_64 => &[
@@ -37,12 +37,17 @@ impl Machine {
                 332, // statx
                 4,   // stat
                 6,   // lstat
+                82,  // rename
+                264, // renameat
+                316, // renameat2
             ],
             Machine::Aarch64 => &[
                 34,  // mkdirat
                 35,  // unlinkat
                 88,  // utimensat
                 291, // statx
+                38,  // renameat
+                276, // renameat2
             ],
         }
     }
