@@ -11,7 +11,7 @@ mod put;
 pub mod staged;
 
 use core::ffi::{CStr, c_char, c_int};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lockspan_core::names::CREDENTIALS;
 use lockspan_core::pair::{Generation, Pair, generation, may_replace, pair};
@@ -67,7 +67,20 @@ pub fn note(kernel: &mut Linux) {
         put::wait_for_publish(&file);
     }
     if let Ok(mut found) = Content::read(&file, 0) {
+        if mounted && found.file.st_nlink == 0 {
+            left_behind();
+        }
         has_seen(kernel, generation(pair(found.bytes())));
+    }
+}
+
+/// The file that is mounted has no name any more: the host has renamed another one over it, and what is written here
+/// nobody else will see. Said once.
+#[cold]
+fn left_behind() {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        record("dangling", "mounted-file-was-replaced", 0);
     }
 }
 
