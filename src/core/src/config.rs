@@ -30,7 +30,7 @@ pub struct Config<'a> {
 
 impl<'a> Config<'a> {
     /// The stores, in the file's order.
-    pub fn stores(&self) -> impl Iterator<Item = Store<'a>> {
+    pub fn stores(self) -> impl Iterator<Item = Store<'a>> {
         self.stores.into_iter().flatten()
     }
 }

@@ -1,14 +1,10 @@
 //! The names that clients and lockspan give to things in and beside the config directory.
 
-/// The lock that new clients take inside the config directory, and that old clients are redirected to.
-pub const REFRESH_LOCK: &[u8] = b".oauth_refresh.lock";
-/// The lock that new clients take around writes of the credentials file.
-pub const WRITE_LOCK: &[u8] = b".storage-write.lock";
 /// What a client appends to the config directory's real path to name the sibling lock.
 pub const SIBLING_SUFFIX: &[u8] = b".lock";
 /// The login that all this protects.
 pub const CREDENTIALS: &[u8] = b".credentials.json";
-/// The file in which clients from 2.1.181 on describe the holder of [`REFRESH_LOCK`].
+/// The file in which clients from 2.1.181 on describe the holder of the refresh lock.
 pub const UPSTREAM_OWNER: &[u8] = b".oauth_refresh.lock.owner";
 /// Our own directory inside the config directory.
 pub const STATE_DIR: &[u8] = b".lockspan";
@@ -29,43 +25,61 @@ pub fn sibling_key(sibling: crate::Identity) -> u64 {
     })
 }
 
-/// One lock inside the config directory, with the files that lockspan keeps for it.
-#[derive(Debug)]
+/// One lock inside a directory, with the files that lockspan keeps for it.
+#[derive(Clone, Copy, Debug)]
 pub struct LockNames {
-    /// The lock directory, relative to the config directory.
-    pub lock: &'static [u8],
-    /// The file whose flock proves that the holder lives.
-    pub guard: &'static [u8],
-    /// The file that says who holds the lock.
-    pub record: &'static [u8],
-    /// Which byte of the credentials file stands for this lock where only that file is shared: far behind the end
-    /// of any file, where a lock disturbs nobody.
+    /// The lock directory, relative to the directory, without [`LOCK_SUFFIX`].
+    pub stem: &'static [u8],
+    /// What the files of this lock in [`STATE_DIR`] are called: the guard, whose flock proves that the holder lives,
+    /// and the record, which says who holds the lock.
+    pub state: &'static [u8],
+    /// The file that the lock protects; empty if it is the directory itself.
+    pub credentials: &'static [u8],
+    /// Which byte of that file stands for this lock where only the file is shared: far behind the end of any file,
+    /// where a lock disturbs nobody.
     pub byte: i64,
-    /// Whether old clients take this lock as a directory beside the config directory.
-    pub has_sibling: bool,
     /// The name by which events and `lockspan status` call it.
     pub title: &'static str,
 }
 
-/// Every lock that the library serves; the index is used throughout.
+/// What every lock's name ends with.
+pub const LOCK_SUFFIX: &[u8] = b".lock";
+/// What the name of a guard ends with.
+pub const GUARD_SUFFIX: &[u8] = b".guard";
+/// What the name of a record ends with.
+pub const RECORD_SUFFIX: &[u8] = b".owner";
+
+/// The first byte that stands for a lock.
+const FIRST_BYTE: i64 = 1 << 62;
+
+/// The locks of Claude Code; the index is used throughout. Old clients take the first one as a directory beside the
+/// config directory.
 pub static LOCKS: [LockNames; 2] = [
     LockNames {
-        lock: REFRESH_LOCK,
-        guard: b".lockspan/oauth_refresh.guard",
-        record: b".lockspan/oauth_refresh.owner",
-        byte: 1 << 62,
-        has_sibling: true,
+        stem: b".oauth_refresh",
+        state: b"oauth_refresh",
+        credentials: CREDENTIALS,
+        byte: FIRST_BYTE,
         title: "refresh",
     },
     LockNames {
-        lock: WRITE_LOCK,
-        guard: b".lockspan/storage-write.guard",
-        record: b".lockspan/storage-write.owner",
-        byte: (1 << 62) + 1,
-        has_sibling: false,
+        stem: b".storage-write",
+        state: b"storage-write",
+        credentials: CREDENTIALS,
+        byte: FIRST_BYTE + 1,
         title: "write",
     },
 ];
+
+/// The lock of a store that is a directory, as the configuration names it: what its client makes beside it is
+/// redirected to this one inside.
+pub const DIRECTORY_STORE: LockNames =
+    LockNames { stem: b".lockspan", state: b"lockspan", credentials: b"", byte: FIRST_BYTE, title: "store" };
+
+/// The lock of a store that is a file of this name.
+pub fn file_store(name: &'static [u8]) -> LockNames {
+    LockNames { stem: name, state: name, credentials: name, byte: FIRST_BYTE, title: "store" }
+}
 
 /// Where a client's config directory is, before symbolic links are followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,15 +120,5 @@ mod tests {
         assert_eq!(pick(Some(b""), None, Some(b"/h")), Some(ConfigDirectory::BelowHome(b"/h")));
         assert_eq!(pick(None, None, Some(b"")), None);
         assert_eq!(pick(None, None, None), None);
-    }
-
-    #[test]
-    fn lock_files_lie_in_the_state_directory() {
-        for lock in &LOCKS {
-            for file in [lock.guard, lock.record] {
-                assert!(file.starts_with(STATE_DIR) && file.get(STATE_DIR.len()) == Some(&b'/'));
-            }
-            assert!(lock.lock.ends_with(SIBLING_SUFFIX), "the library's first look is at the suffix");
-        }
     }
 }

@@ -32,7 +32,6 @@ pub fn mode(
     disable: Option<&[u8]>,
     mode: Option<&[u8]>,
     events: Option<&[u8]>,
-    config: Option<&[u8]>,
     rollback: Option<&[u8]>,
 ) -> Result<Mode, BadSetting> {
     let disabled = match disable.unwrap_or_default() {
@@ -56,10 +55,6 @@ pub fn mode(
     if !matches!(rollback.unwrap_or_default(), b"" | b"refuse" | ROLLBACK_ALLOWED) {
         return Err(BadSetting { variable: "LOCKSPAN_ROLLBACK", expected: "must be refuse or allow" });
     }
-    if !config.unwrap_or_default().is_empty() {
-        let expected = "is not supported by this version: unset it";
-        return Err(BadSetting { variable: "LOCKSPAN_CONFIG", expected });
-    }
     Ok(if disabled { Mode::Off } else { mode })
 }
 
@@ -69,23 +64,19 @@ mod tests {
 
     #[test]
     fn modes() {
-        assert_eq!(mode(None, None, None, None, None), Ok(Mode::Redirect));
-        assert_eq!(mode(Some(b""), Some(b""), Some(b""), Some(b""), Some(b"")), Ok(Mode::Redirect));
-        assert_eq!(
-            mode(Some(b"0"), Some(b"observe"), Some(b"/tmp/e"), None, Some(b"allow")),
-            Ok(Mode::Observe)
-        );
-        assert_eq!(mode(Some(b"1"), Some(b"redirect"), None, None, Some(b"refuse")), Ok(Mode::Off));
-        assert_eq!(mode(None, Some(b"off"), None, None, None), Ok(Mode::Off));
+        assert_eq!(mode(None, None, None, None), Ok(Mode::Redirect));
+        assert_eq!(mode(Some(b""), Some(b""), Some(b""), Some(b"")), Ok(Mode::Redirect));
+        assert_eq!(mode(Some(b"0"), Some(b"observe"), Some(b"/tmp/e"), Some(b"allow")), Ok(Mode::Observe));
+        assert_eq!(mode(Some(b"1"), Some(b"redirect"), None, Some(b"refuse")), Ok(Mode::Off));
+        assert_eq!(mode(None, Some(b"off"), None, None), Ok(Mode::Off));
     }
 
     #[test]
     fn unknown_values_are_named() {
         let variable = |result: Result<Mode, BadSetting>| result.map_err(|bad| bad.variable);
-        assert_eq!(variable(mode(Some(b"yes"), None, None, None, None)), Err("LOCKSPAN_DISABLE"));
-        assert_eq!(variable(mode(None, Some(b"Redirect"), None, None, None)), Err("LOCKSPAN_MODE"));
-        assert_eq!(variable(mode(None, None, Some(b"events"), None, None)), Err("LOCKSPAN_EVENTS"));
-        assert_eq!(variable(mode(None, None, None, Some(b"/etc/x"), None)), Err("LOCKSPAN_CONFIG"));
-        assert_eq!(variable(mode(None, None, None, None, Some(b"no"))), Err("LOCKSPAN_ROLLBACK"));
+        assert_eq!(variable(mode(Some(b"yes"), None, None, None)), Err("LOCKSPAN_DISABLE"));
+        assert_eq!(variable(mode(None, Some(b"Redirect"), None, None)), Err("LOCKSPAN_MODE"));
+        assert_eq!(variable(mode(None, None, Some(b"events"), None)), Err("LOCKSPAN_EVENTS"));
+        assert_eq!(variable(mode(None, None, None, Some(b"no"))), Err("LOCKSPAN_ROLLBACK"));
     }
 }

@@ -14,7 +14,8 @@ use core::ffi::CStr;
 
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, O_RDWR};
 use lockspan_core::names::{
-    CREDENTIALS, LOCKS, LockNames, REMOVAL, SIBLING_RECORD, SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER,
+    GUARD_SUFFIX, LOCK_SUFFIX, LOCKS, LockNames, RECORD_SUFFIX, REMOVAL, SIBLING_RECORD, SIBLING_SUFFIX,
+    STATE_DIR, UPSTREAM_OWNER,
 };
 use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH, Record};
 use lockspan_core::text::{Text, parse_number};
@@ -40,7 +41,7 @@ const OPEN: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 pub struct Linux {
     path: [u8; PATH_MAX],
     directory_length: usize,
-    names: &'static LockNames,
+    names: LockNames,
     /// The caller's signal mask, while all signals are blocked.
     signals: Option<SignalMask>,
 }
@@ -50,7 +51,7 @@ impl Linux {
     #[inline(always)]
     #[expect(clippy::new_without_default, reason = "there is nothing default about it")]
     pub fn new() -> Linux {
-        Linux { path: [0; PATH_MAX], directory_length: 0, names: &LOCKS[0], signals: None }
+        Linux { path: [0; PATH_MAX], directory_length: 0, names: LOCKS[0], signals: None }
     }
 
     /// The buffer for the config directory's real path, whose length [`Linux::serve`] is told.
@@ -60,19 +61,21 @@ impl Linux {
 
     /// Serves the lock `names` of the config directory whose path has this length in the buffer. `None` if the
     /// path is too long for the lock's own path to exist.
-    pub fn serve(&mut self, length: usize, names: &'static LockNames) -> Option<()> {
-        let longest = names.guard.len().max(names.record.len()).max(SIBLING_RECORD.len() + 16);
+    pub fn serve(&mut self, length: usize, names: &LockNames) -> Option<()> {
+        // The state directory, two slashes and the longest suffix.
+        let longest =
+            (STATE_DIR.len() + 2 + names.state.len() + GUARD_SUFFIX.len()).max(SIBLING_RECORD.len() + 16);
         // A slash before the name, a NUL after it.
         if length.checked_add(longest)?.checked_add(2)? > PATH_MAX {
             return None;
         }
         self.directory_length = length;
-        self.names = names;
+        self.names = *names;
         Some(())
     }
 
     /// Serves the lock `names` of the config directory with this real path; `None` as above.
-    pub fn serve_path(&mut self, directory: &[u8], names: &'static LockNames) -> Option<()> {
+    pub fn serve_path(&mut self, directory: &[u8], names: &LockNames) -> Option<()> {
         self.path.get_mut(..directory.len())?.iter_mut().zip(directory).for_each(|(to, from)| *to = *from);
         self.serve(directory.len(), names)
     }
@@ -94,33 +97,36 @@ impl Linux {
     pub fn path(&mut self, place: Place) -> &CStr {
         let names = self.names;
         match place {
-            Place::Lock => self.inside(names.lock),
-            Place::Sibling => self.with(b"", SIBLING_SUFFIX, b""),
-            Place::Guard => self.inside(names.guard),
-            Place::Record => self.inside(names.record),
+            Place::Lock => self.with(&[b"/", names.stem, LOCK_SUFFIX]),
+            Place::Sibling => self.with(&[SIBLING_SUFFIX]),
+            Place::Guard => self.with(&[b"/", STATE_DIR, b"/", names.state, GUARD_SUFFIX]),
+            Place::Record => self.with(&[b"/", STATE_DIR, b"/", names.state, RECORD_SUFFIX]),
             Place::SiblingRecord(key) => {
                 let mut digits = [0; 16];
                 Text::new(&mut digits).hexadecimal(key);
-                self.with(b"/", SIBLING_RECORD, &digits)
+                self.with(&[b"/", SIBLING_RECORD, &digits])
             }
             Place::Removal => self.inside(REMOVAL),
             Place::UpstreamOwner => self.inside(UPSTREAM_OWNER),
-            Place::Credentials => self.inside(CREDENTIALS),
+            Place::Credentials => self.inside(names.credentials),
         }
     }
 
     fn inside(&mut self, name: &[u8]) -> &CStr {
-        self.with(b"/", name, b"")
+        self.with(&[b"/", name])
     }
 
     /// The path of the config directory.
     pub fn directory(&mut self) -> &CStr {
-        self.with(b"", b"", b"")
+        self.with(&[])
     }
 
-    fn with(&mut self, separator: &[u8], name: &[u8], end: &[u8]) -> &CStr {
-        let tail = separator.iter().chain(name).chain(end).chain(&[0]);
-        self.path.iter_mut().skip(self.directory_length).zip(tail).for_each(|(to, from)| *to = *from);
+    fn with(&mut self, parts: &[&[u8]]) -> &CStr {
+        let mut text = Text::new(self.path.get_mut(self.directory_length..).unwrap_or_default());
+        for part in parts {
+            text.bytes(part);
+        }
+        text.bytes(b"\0");
         CStr::from_bytes_until_nul(&self.path).unwrap_or_default()
     }
 
@@ -328,8 +334,7 @@ impl Kernel for Linux {
     }
 
     fn monotonic(&mut self) -> u64 {
-        let now = sys::clock(libc::CLOCK_MONOTONIC);
-        now.sec.unsigned_abs().wrapping_mul(1000).wrapping_add(u64::from(now.nsec / 1_000_000))
+        sys::monotonic()
     }
 
     fn sleep(&mut self, milliseconds: u64, signals: Signals) {

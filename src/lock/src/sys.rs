@@ -511,6 +511,13 @@ pub fn clock(id: c_int) -> Time {
     Time { sec: now.tv_sec, nsec: now.tv_nsec as u32 }
 }
 
+/// Milliseconds of `CLOCK_MONOTONIC`.
+#[inline(never)]
+pub fn monotonic() -> u64 {
+    let now = clock(libc::CLOCK_MONOTONIC);
+    now.sec.unsigned_abs().wrapping_mul(1000).wrapping_add(u64::from(now.nsec / 1_000_000))
+}
+
 /// A signal mask as the kernel has it.
 #[derive(Clone, Copy, Debug)]
 pub struct SignalMask(u64);

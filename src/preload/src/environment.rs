@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use lockspan_core::settings::{self, Mode};
 
+use crate::configuration;
 use crate::events;
 
 /// The value of a variable, for as long as the host does not change its environment.
@@ -68,11 +69,13 @@ fn read_mode() -> Mode {
         value(c"LOCKSPAN_DISABLE"),
         value(c"LOCKSPAN_MODE"),
         value(c"LOCKSPAN_EVENTS"),
-        value(c"LOCKSPAN_CONFIG"),
         value(c"LOCKSPAN_ROLLBACK"),
     );
-    mode.unwrap_or_else(|bad| {
-        events::inert(bad.variable);
-        Mode::Off
-    })
+    let variable = match mode {
+        Err(bad) => bad.variable,
+        Ok(mode) if mode == Mode::Off || configuration::load().is_ok() => return mode,
+        Ok(_) => "configuration",
+    };
+    events::inert(variable);
+    Mode::Off
 }

@@ -6,10 +6,9 @@
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use lockspan_core::Time;
-use lockspan_core::pair::Generation;
 use lockspan_lock::sys::{self, Errno};
 
-use crate::credentials::{self, Replaced};
+use crate::credentials::{self, Replaced, Seen};
 use crate::operations::{self, When};
 use crate::shell::{self, Found};
 
@@ -201,8 +200,8 @@ enum Then {
     Nothing,
     /// It is to show this modification time.
     Show(Time),
-    /// It has put this generation in the credentials' place.
-    Replaced(Generation),
+    /// It has put this in the credentials' place.
+    Replaced(Seen),
 }
 
 #[cold]
@@ -256,17 +255,17 @@ unsafe fn replace(number: c_long, &[a, b, c, d, e, _]: &Arguments) -> Decision {
     // SAFETY: as above.
     match unsafe { credentials::replace(from_at, from.cast(), to_at, to.cast()) } {
         Replaced::Answered(result) => Decision::Answered(result),
-        Replaced::Passed(generation) => Decision::Passed(Then::Replaced(generation)),
+        Replaced::Passed(seen) => Decision::Passed(seen.map_or(Then::Nothing, Then::Replaced)),
     }
 }
 
 /// Does what is to follow a call that has succeeded.
 unsafe fn finish(number: c_long, arguments: &Arguments, then: Then) {
     match then {
-        Then::Nothing | Then::Replaced(0) => {}
+        Then::Nothing => {}
         // SAFETY: the call has filled the caller's buffer.
         Then::Show(mtime) => unsafe { show(number, arguments, mtime) },
-        Then::Replaced(generation) => credentials::replaced(generation),
+        Then::Replaced(seen) => seen.remember(),
     }
 }
 

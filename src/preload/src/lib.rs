@@ -13,7 +13,9 @@
     reason = "the hooks have the contracts of the functions that they stand for"
 )]
 
+mod configuration;
 mod credentials;
+mod directory;
 mod environment;
 mod events;
 mod exit;

@@ -7,7 +7,7 @@ use core::ffi::{c_char, c_int};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{mode_t, timespec, timeval, utimbuf};
-use lockspan_core::names::LOCKS;
+use lockspan_core::names::{LOCKS, file_store};
 use lockspan_core::settings::Mode;
 use lockspan_core::{Cycle, Time};
 use lockspan_lock::kernel::{Errno, Kernel, Place, Times};
@@ -17,12 +17,13 @@ use lockspan_lock::slot::Slot;
 use lockspan_lock::sys;
 
 use crate::credentials;
+use crate::directory;
 use crate::environment;
 use crate::events::{self, Event};
-use crate::matching::{self, target};
+use crate::matching::{self, MAX_LOCKS, target};
 
-/// What this process holds, by index into [`LOCKS`].
-static SLOTS: [Slot; LOCKS.len()] = [const { Slot::new() }; LOCKS.len()];
+/// What this process holds, by the index of the lock.
+static SLOTS: [Slot; MAX_LOCKS] = [const { Slot::new() }; MAX_LOCKS];
 
 /// On the main thread, where clients run their event loop: less than a person notices.
 const ON_MAIN_THREAD: Patience = Patience { total: 40, step: 2, absent: 200 };
@@ -46,14 +47,14 @@ pub fn holds_lock() -> bool {
 }
 
 fn record(lock: usize, event: &'static str, detail: &'static str, errno: i32, took: u64) {
-    let lock = LOCKS.get(lock).map_or("", |names| names.title);
+    let lock = LOCKS.get(lock).map_or(file_store(b"").title, |names| names.title);
     events::record(Event { lock, event, detail, errno, took });
 }
 
 /// A lock that a call is about.
 #[derive(Clone, Copy)]
 struct Target {
-    /// Index into [`LOCKS`].
+    /// Its index.
     lock: usize,
     asked: Asked,
     slot: &'static Slot,
@@ -293,7 +294,7 @@ unsafe fn look(at: c_int, path: *const c_char) -> Option<Seen> {
     let Target { asked, slot, .. } = unsafe { served(at, path, "stat", &mut kernel) }?;
     let (place, mtime) = undisturbed(&mut kernel, |kernel| protocol::look(kernel, slot, asked))?;
     let path = match (asked, place) {
-        (Asked::Sibling, Place::Lock) => matching::lasting_path(&mut kernel)?,
+        (Asked::Sibling, Place::Lock) => directory::lasting_path(&mut kernel)?,
         _ => path,
     };
     Some(Seen { path, mtime })

@@ -211,13 +211,13 @@ macro_rules! symbols {
             // SAFETY: as above, and another one.
             return match unsafe { $crate::credentials::replace($from_at, $from, $to_at, $to) } {
                 $crate::credentials::Replaced::Answered(result) => $crate::shell::answer(result),
-                $crate::credentials::Replaced::Passed(generation) => {
+                $crate::credentials::Replaced::Passed(seen) => {
                     // Not the closure: called twice, it would not be inlined where it matters.
                     let address = REAL.address(NAME, ABSENT);
                     // SAFETY: as the original is called above.
                     let result = unsafe { core::mem::transmute::<usize, Function>(address)($($argument),*) };
-                    if result == 0 && generation != 0 {
-                        $crate::credentials::replaced(generation);
+                    if let (0, Some(seen)) = (result, seen) {
+                        seen.remember();
                     }
                     result
                 }

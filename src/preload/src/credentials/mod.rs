@@ -16,12 +16,14 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lockspan_core::names::CREDENTIALS;
 use lockspan_core::pair::{Generation, Pair, generation, may_replace, pair};
 use lockspan_core::settings::Mode;
-use lockspan_lock::kernel::{Errno, Kernel, Place, Result};
+use lockspan_lock::kernel::{Errno, Place, Result};
 use lockspan_lock::linux::Linux;
 use lockspan_lock::sys::{self, Descriptor};
 
 use self::content::Content;
 use self::put::Turn;
+use crate::configuration;
+use crate::directory;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::matching;
@@ -30,26 +32,40 @@ use crate::operations::{seen_path, undisturbed};
 /// How a credentials file is opened: a symbolic link or a FIFO in its place is not looked into.
 const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
-/// The generation that this process, or one that it was forked from, has last seen (0 = none), in which config
-/// directory, and when, in monotonic milliseconds.
+/// What this process, or one that it was forked from, has last seen: the generation (0 = none), of which credentials
+/// file, and when, in monotonic milliseconds.
 static SEEN: AtomicU64 = AtomicU64::new(0);
-static SEEN_IN: AtomicU64 = AtomicU64::new(0);
+static SEEN_OF: AtomicU64 = AtomicU64::new(0);
 static SEEN_AT: AtomicU64 = AtomicU64::new(0);
 
 /// For how long that counts. A refresh takes less; after it a client may have read the file where we do not see
 /// it, and its log-out must go through.
 const REMEMBERED: u64 = 120_000;
 
-fn has_seen(kernel: &mut Linux, generation: Generation) {
-    SEEN_AT.store(kernel.monotonic(), Ordering::Relaxed);
-    SEEN_IN.store(matching::directory_key(kernel), Ordering::Relaxed);
-    SEEN.store(generation, Ordering::Relaxed);
+/// Which generation of which credentials file.
+#[derive(Clone, Copy)]
+pub struct Seen {
+    generation: Generation,
+    of: u64,
+}
+
+impl Seen {
+    fn new(kernel: &mut Linux, generation: Generation) -> Seen {
+        Seen { generation, of: directory::credentials_key(kernel) }
+    }
+
+    /// From now on this process has seen it: it read it, or has put it there.
+    pub fn remember(self) {
+        SEEN_AT.store(sys::monotonic(), Ordering::Relaxed);
+        SEEN_OF.store(self.of, Ordering::Relaxed);
+        SEEN.store(self.generation, Ordering::Relaxed);
+    }
 }
 
 fn seen(kernel: &mut Linux) -> Option<Generation> {
     let seen = SEEN.load(Ordering::Relaxed);
-    let age = kernel.monotonic().saturating_sub(SEEN_AT.load(Ordering::Relaxed));
-    let counts = age < REMEMBERED && SEEN_IN.load(Ordering::Relaxed) == matching::directory_key(kernel);
+    let age = sys::monotonic().saturating_sub(SEEN_AT.load(Ordering::Relaxed));
+    let counts = age < REMEMBERED && SEEN_OF.load(Ordering::Relaxed) == directory::credentials_key(kernel);
     Some(seen).filter(|&seen| seen != 0 && counts)
 }
 
@@ -70,7 +86,7 @@ pub fn note(kernel: &mut Linux) {
         if mounted && found.file.st_nlink == 0 {
             left_behind();
         }
-        has_seen(kernel, generation(pair(found.bytes())));
+        Seen::new(kernel, generation(pair(found.bytes()))).remember();
     }
 }
 
@@ -110,7 +126,9 @@ pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
 unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
     // SAFETY: the caller's path, whose length was taken before.
     let path_bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
-    if !path_bytes.ends_with(CREDENTIALS) || environment::mode() != Mode::Redirect {
+    if environment::mode() != Mode::Redirect
+        || !path_bytes.ends_with(CREDENTIALS) && !configuration::is_present()
+    {
         return None;
     }
     if staged::any() {
@@ -137,18 +155,8 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
 pub enum Replaced {
     /// It is answered.
     Answered(Result<()>),
-    /// The original is to be called; if it succeeds this process has seen this generation (0 = none).
-    Passed(Generation),
-}
-
-/// A rename onto the credentials file has succeeded, by which this generation came there.
-#[cold]
-#[inline(never)]
-pub fn replaced(generation: Generation) {
-    let mut kernel = Linux::new();
-    if matching::serve(&mut kernel, 0).is_some() {
-        has_seen(&mut kernel, generation);
-    }
+    /// The original is to be called; if it succeeds this process has seen this.
+    Passed(Option<Seen>),
 }
 
 /// rename and its relatives, onto what may be the credentials file.
@@ -156,7 +164,7 @@ pub fn replaced(generation: Generation) {
 #[inline(never)]
 pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *const c_char) -> Replaced {
     // SAFETY: the caller's paths.
-    unsafe { try_replace(from_at, from, to_at, to) }.unwrap_or(Replaced::Passed(0))
+    unsafe { try_replace(from_at, from, to_at, to) }.unwrap_or(Replaced::Passed(None))
 }
 
 /// `None`: the original is to be called, and nothing is known of what it brings.
@@ -180,19 +188,19 @@ unsafe fn try_replace(
     let from = unsafe { CStr::from_ptr(from) };
     undisturbed(&mut kernel, |kernel| {
         let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
-        let mounted = kernel.credentials_are_mounted();
-        let flags = if mounted { libc::O_RDWR } else { libc::O_RDONLY };
+        let keeps_file = configuration::inode_preserving() || kernel.credentials_are_mounted();
+        let flags = if keeps_file { libc::O_RDWR } else { libc::O_RDONLY };
         let target = match sys::open(kernel.path(Place::Credentials), flags | OPEN, 0) {
             Ok(target) => target,
             // A first login.
             Err(Errno::NOENT) => {
                 let new = generation(pair(Content::read(&source, 0).ok()?.bytes()));
-                return Some(Replaced::Passed(new));
+                return Some(Replaced::Passed(Some(Seen::new(kernel, new))));
             }
             Err(_) => return None,
         };
-        let _turn = if mounted { Some(Turn::wait(&target)?) } else { None };
-        replace_found(kernel, from_at, from, &source, &target, mounted)
+        let _turn = if keeps_file { Some(Turn::wait(&target)?) } else { None };
+        replace_found(kernel, from_at, from, &source, &target, keeps_file)
     })
 }
 
@@ -202,7 +210,7 @@ fn replace_found(
     from: &CStr,
     source: &Descriptor,
     target: &Descriptor,
-    mounted: bool,
+    keeps_file: bool,
 ) -> Option<Replaced> {
     let mut present = Content::read(target, 0).ok()?;
     let mut new = Content::read(source, present.length).ok()?;
@@ -214,13 +222,13 @@ fn replace_found(
     if is_refused(kernel, &mut present, pair_of_new) {
         return Some(Replaced::Answered(sys::unlink(from_at, from)));
     }
-    let generation = generation(pair_of_new);
-    if !mounted {
-        return Some(Replaced::Passed(generation));
+    let seen = Seen::new(kernel, generation(pair_of_new));
+    if !keeps_file {
+        return Some(Replaced::Passed(Some(seen)));
     }
     let result = put::in_place(target, &mut present, &mut new);
     if result.is_ok() {
-        has_seen(kernel, generation);
+        seen.remember();
         // What was to be done is done.
         let _ = sys::unlink(from_at, from);
     }
@@ -257,6 +265,6 @@ fn exchange(kernel: &mut Linux, new: &mut Content) -> Result<()> {
     if keeps_file || put::by_rename(kernel, &found, new).is_err() {
         put::in_place(&target, &mut present, new)?;
     }
-    has_seen(kernel, generation(pair_of_new));
+    Seen::new(kernel, generation(pair_of_new)).remember();
     Ok(())
 }

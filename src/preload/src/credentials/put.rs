@@ -12,6 +12,7 @@ use lockspan_lock::sys::{self, Descriptor};
 
 use super::content::Content;
 use super::record;
+use crate::configuration;
 
 /// The byte of the credentials file that is locked while it is written in place.
 const PUBLISHING: i64 = (1 << 62) + 2;
@@ -56,9 +57,13 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Whether the file must stay the same one: it is a mount of its own, has another name or an access control list.
+/// Whether the file must stay the same one: it is a mount of its own, has another name or an access control list, or
+/// the configuration says so.
 pub fn keeps_file(kernel: &mut Linux, file: &Descriptor, found: &libc::stat) -> bool {
-    found.st_nlink != 1 || sys::has_access_list(file) || kernel.credentials_are_mounted()
+    found.st_nlink != 1
+        || sys::has_access_list(file)
+        || configuration::inode_preserving()
+        || kernel.credentials_are_mounted()
 }
 
 /// Writes the new content over the present one. What has not reached the disk is an error.

@@ -11,7 +11,7 @@
 //! than a look at an address.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use lockspan_core::pair::is_whole;
 use lockspan_lock::kernel::{Errno, Place, Result};
@@ -20,6 +20,7 @@ use lockspan_lock::sys::{self, Descriptor};
 
 use super::content::{Content, LARGEST};
 use super::{OPEN, exchange, record};
+use crate::directory;
 use crate::matching;
 use crate::operations::{self, undisturbed};
 use crate::real::Shortcut;
@@ -36,6 +37,8 @@ static OWNER: AtomicU64 = AtomicU64::new(0);
 static DEVICE: AtomicU64 = AtomicU64::new(0);
 static INODE: AtomicU64 = AtomicU64::new(0);
 static MAPPING: AtomicU64 = AtomicU64::new(0);
+/// The directory of the credentials file that it is to replace, as [`crate::directory`] keeps it, and that file.
+static DIRECTORY: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether this process, or one that it was forked from, has a staged write.
 pub fn any() -> bool {
@@ -50,12 +53,14 @@ fn is_own() -> bool {
 pub fn open(kernel: &mut Linux, flags: c_int) -> Option<c_int> {
     const TRUNCATING: c_int = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
     // The path must be known when the descriptor is closed, whatever the environment says then.
-    if flags & !libc::O_CLOEXEC != TRUNCATING || !operations::holds_lock() || !matching::is_kept(kernel) {
+    let kept = directory::kept(kernel)?;
+    if flags & !libc::O_CLOEXEC != TRUNCATING || !operations::holds_lock() {
         return None;
     }
     // One that was inherited is another process's, whose memory this may still be.
     let own = u64::from(sys::process_id());
     OWNER.compare_exchange(0, own | OPENING, Ordering::SeqCst, Ordering::SeqCst).ok()?;
+    DIRECTORY.store(kept, Ordering::Relaxed);
     let staged = stage(kernel, flags).ok();
     OWNER.store(if staged.is_some() { own } else { 0 }, Ordering::SeqCst);
     // From now on every close is looked at.
@@ -133,7 +138,7 @@ fn put_in_place() -> Result<()> {
             return Ok(());
         }
         forget();
-        matching::serve_kept(kernel).ok_or(Errno::IO)?;
+        matching::serve_file(kernel, DIRECTORY.load(Ordering::Relaxed)).ok_or(Errno::IO)?;
         exchange(kernel, &mut new)
     })
 }

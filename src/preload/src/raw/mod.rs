@@ -21,9 +21,9 @@ use lockspan_core::sites::{self, BuildId, MACHINE, Sites};
 use lockspan_core::text::Text;
 use lockspan_lock::sys;
 
+use crate::directory::terminated;
 use crate::environment;
 use crate::events::{self, Event};
-use crate::matching::terminated;
 use crate::memory::Memory;
 use crate::program::Program;
 
