@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod expiry;
 pub mod names;
 pub mod pair;
 pub mod path;

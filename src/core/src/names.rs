@@ -81,6 +81,14 @@ pub fn file_store(name: &'static [u8]) -> LockNames {
     LockNames { stem: name, state: name, credentials: name, byte: FIRST_BYTE, title: "store" }
 }
 
+/// What a gate is called.
+pub const GATE: &str = "gate";
+
+/// The gate of a store that is a file of this name: a lock that no client knows of.
+pub fn gate(name: &'static [u8]) -> LockNames {
+    LockNames { stem: b".lockspan/gate", state: b"gate", credentials: name, byte: FIRST_BYTE, title: GATE }
+}
+
 /// Where a client's config directory is, before symbolic links are followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConfigDirectory<'a> {

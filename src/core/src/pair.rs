@@ -25,7 +25,7 @@ pub fn pair(credentials: &[u8]) -> Option<Pair> {
     // An empty refresh token is what clients write to log out, whatever else they leave.
     let token = token(b"refreshToken").or_else(|| token(b"accessToken")).filter(|token| !token.is_empty())?;
     let expires = member(login, b"expiresAt").map_or(0, milliseconds);
-    Some(Pair { token: hash(token), expires })
+    Some(Pair { token: fingerprint(token), expires })
 }
 
 /// A time as JSON has it, without its fraction. What is no such number counts as late: in doubt nothing is refused.
@@ -56,8 +56,8 @@ pub fn is_whole(text: &[u8]) -> bool {
     text.starts_with(b"{") && value(text).is_some_and(|(_, after)| space(after).is_empty())
 }
 
-/// FNV-1a, but for the values that mean something else.
-fn hash(bytes: &[u8]) -> Generation {
+/// Tells one text from another: FNV-1a, but for the values that mean something else.
+pub fn fingerprint(bytes: &[u8]) -> Generation {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -139,10 +139,14 @@ mod tests {
     #[test]
     fn the_login_is_found_among_others() {
         let found = credentials("t", 17).expect("a pair");
-        assert_eq!(found, Pair { token: hash(b"t"), expires: 17 });
+        assert_eq!(found, Pair { token: fingerprint(b"t"), expires: 17 });
         assert_eq!(credentials("", 17), None, "blank");
         let alone = br#"{"claudeAiOauth":{"accessToken":"a","refreshToken":null,"expiresAt":17}}"#;
-        assert_eq!(pair(alone), Some(Pair { token: hash(b"a"), expires: 17 }), "an access token alone");
+        assert_eq!(
+            pair(alone),
+            Some(Pair { token: fingerprint(b"a"), expires: 17 }),
+            "an access token alone"
+        );
         for (number, expires) in [("17.9", 17), ("1e3", u64::MAX), ("null", u64::MAX), ("-1", u64::MAX)] {
             let text = format!(r#"{{"claudeAiOauth":{{"expiresAt":{number},"refreshToken":"t"}}}}"#);
             assert_eq!(pair(text.as_bytes()).map(|pair| pair.expires), Some(expires), "{number}");

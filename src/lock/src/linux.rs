@@ -14,8 +14,8 @@ use core::ffi::CStr;
 
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, O_RDWR};
 use lockspan_core::names::{
-    GUARD_SUFFIX, LOCK_SUFFIX, LOCKS, LockNames, RECORD_SUFFIX, REMOVAL, SIBLING_RECORD, SIBLING_SUFFIX,
-    STATE_DIR, UPSTREAM_OWNER,
+    GATE, GUARD_SUFFIX, LOCK_SUFFIX, LOCKS, LockNames, RECORD_SUFFIX, REMOVAL, SIBLING_RECORD,
+    SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER,
 };
 use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH, Record};
 use lockspan_core::text::{Text, parse_number};
@@ -78,6 +78,11 @@ impl Linux {
     pub fn serve_path(&mut self, directory: &[u8], names: &LockNames) -> Option<()> {
         self.path.get_mut(..directory.len())?.iter_mut().zip(directory).for_each(|(to, from)| *to = *from);
         self.serve(directory.len(), names)
+    }
+
+    /// Whether the lock served is a gate, which no client knows of.
+    pub fn is_gate(&self) -> bool {
+        self.names.title == GATE
     }
 
     /// Blocks all signals until [`Linux::unblock_signals`]: a handler that jumps out of a call of ours would

@@ -169,21 +169,24 @@ impl Cache {
     }
 }
 
-/// The index of the directory that `kernel` serves, if it is one that is kept.
-pub fn kept(kernel: &mut Linux) -> Option<usize> {
-    let directory = kernel.directory().to_bytes();
-    CACHES.iter().position(|cache| cache.directory() == Some(directory))
+/// Whether the directory that `kernel` serves is kept as the one of this index.
+pub fn is_kept(kernel: &mut Linux, index: usize) -> bool {
+    CACHES.get(index).and_then(Cache::directory) == Some(kernel.directory().to_bytes())
 }
 
 /// Makes `kernel` serve a directory that is kept, whatever the environment says by now.
-pub fn serve_kept(kernel: &mut Linux, kept: usize, names: &LockNames) -> Option<()> {
-    kernel.serve_path(CACHES.get(kept)?.directory()?, names)
+pub fn serve_kept(kernel: &mut Linux, index: usize, names: &LockNames) -> Option<()> {
+    kernel.serve_path(CACHES.get(index)?.directory()?, names)
 }
 
 /// The path of the lock that `kernel` serves, which has a sibling, for as long as the process lives.
 pub fn lasting_path(kernel: &mut Linux) -> Option<*const c_char> {
-    let cache = CACHES.get(kept(kernel)?)?;
-    Some(cache.bytes.get().cast_const().cast())
+    let lock = kernel.path(Place::Lock);
+    // SAFETY: what is kept is a path with a NUL behind it, and FULL was seen.
+    let is_path = |cache: &&Cache| {
+        cache.directory().is_some() && unsafe { CStr::from_ptr(cache.bytes.get().cast()) } == lock
+    };
+    CACHES.iter().find(is_path).map(|cache| cache.bytes.get().cast_const().cast())
 }
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;

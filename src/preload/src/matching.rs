@@ -7,13 +7,14 @@ use core::ffi::{CStr, c_char, c_int};
 use lockspan_core::config::{MAX_STORES, Store, StoreLock, StorePath};
 use lockspan_core::names::{
     CONFIG_BELOW_HOME, CREDENTIALS, ConfigDirectory, DIRECTORY_STORE, LOCK_SUFFIX, LOCKS, LockNames,
-    config_directory, file_store,
+    config_directory, file_store, gate,
 };
 use lockspan_core::path::split_last;
 use lockspan_lock::linux::{Linux, PATH_MAX};
 use lockspan_lock::protocol::Asked;
 
 use crate::configuration;
+use crate::credentials::refresh;
 use crate::directory::{self, CLAUDE, Directory};
 use crate::environment::variable;
 
@@ -67,7 +68,11 @@ fn lock_of(
 /// The directory that a store's file is in.
 fn file_of(number: usize, store: Store<'static>) -> Option<(Directory<'static>, LockNames)> {
     let (parent, name) = split_last(store.path.bytes())?;
-    Some((below(number, store.path, parent, name)?, file_store(name)))
+    let names = match store.lock {
+        StoreLock::Gate(_) => gate(name),
+        StoreLock::Directory | StoreLock::File => file_store(name),
+    };
+    Some((below(number, store.path, parent, name)?, names))
 }
 
 /// The name of a store.
@@ -93,11 +98,15 @@ pub unsafe fn target(at: c_int, path: *const c_char, kernel: &mut Linux) -> Opti
         return Some((index, asked));
     }
     configuration::stores().find_map(|(number, store)| {
-        if store.lock != StoreLock::Directory || name_of(store) != stem {
+        if store.lock == StoreLock::File || name_of(store) != stem {
             return None;
         }
         let (directory, names, asked) = lock_of(kernel, number, store)?;
         place.is_lock_of(&directory, &names, asked, kernel)?;
+        if let StoreLock::Gate(_) = store.lock {
+            refresh::refuse();
+            return None;
+        }
         Some((LOCKS.len() + number, asked))
     })
 }
@@ -124,24 +133,62 @@ impl Path<'_> {
     }
 }
 
-/// Whether a path is that of a credentials file; `kernel` serves its directory from then on.
+/// Whose credentials file a path is; `kernel` serves its directory from then on.
 #[inline(never)]
-pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<()> {
+pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<Whose> {
     // SAFETY: the caller passed a path, and its length was taken before.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     let (parent, last) = split_last(path)?;
     if path.last() == Some(&b'/') {
         return None;
     }
-    let (directory, names) = if last == CREDENTIALS {
-        (claude()?, LOCKS[0])
+    let (whose, directory, names) = if last == CREDENTIALS {
+        (Whose::Claude, claude()?, LOCKS[0])
     } else {
-        configuration::stores()
-            .find(|&(_, store)| name_of(store) == last)
-            .and_then(|(number, store)| file_of(number, store))?
+        let (number, store) = configuration::stores().find(|&(_, store)| name_of(store) == last)?;
+        let (directory, names) = file_of(number, store)?;
+        (Whose::Store(number, store.lock), directory, names)
     };
     let length = directory.located(kernel.path_buffer(), at, parent, None)?;
-    kernel.serve(length, &names)
+    kernel.serve(length, &names)?;
+    Some(whose)
+}
+
+/// Whose credentials file it is.
+#[derive(Clone, Copy)]
+pub enum Whose {
+    /// Claude Code's.
+    Claude,
+    /// That of the store with this number, which is locked so.
+    Store(usize, StoreLock<'static>),
+}
+
+impl Whose {
+    /// The index of its directory.
+    pub fn directory(self) -> usize {
+        match self {
+            Whose::Claude => CLAUDE,
+            Whose::Store(number, _) => CLAUDE + 1 + number,
+        }
+    }
+
+    /// The file in the directory of this index.
+    pub fn of(directory: usize) -> Option<Whose> {
+        match directory.checked_sub(CLAUDE + 1) {
+            None => Some(Whose::Claude),
+            Some(number) => {
+                configuration::stores().nth(number).map(|(number, store)| Whose::Store(number, store.lock))
+            }
+        }
+    }
+
+    /// The number of the store, if it has a gate.
+    pub fn gate(self) -> Option<usize> {
+        match self {
+            Whose::Store(number, StoreLock::Gate(_)) => Some(number),
+            _ => None,
+        }
+    }
 }
 
 /// Makes `kernel` serve a lock that this process uses, by its index.
@@ -159,13 +206,16 @@ pub fn serve(kernel: &mut Linux, lock: usize) -> Option<()> {
     kernel.serve(length, &names)
 }
 
-/// Makes `kernel` serve the credentials file in a directory that is kept, whatever the environment says by now.
-pub fn serve_file(kernel: &mut Linux, kept: usize) -> Option<()> {
-    let names = match kept.checked_sub(CLAUDE + 1) {
-        None => LOCKS[0],
-        Some(number) => file_store(name_of(configuration::stores().nth(number)?.1)),
+/// Makes `kernel` serve a credentials file where it was found before, whatever the environment says by now.
+pub fn serve_file(kernel: &mut Linux, whose: Whose) -> Option<()> {
+    let names = match whose {
+        Whose::Claude => LOCKS[0],
+        Whose::Store(number, _) => {
+            let (number, store) = configuration::stores().nth(number)?;
+            file_of(number, store)?.1
+        }
     };
-    directory::serve_kept(kernel, kept, &names)
+    directory::serve_kept(kernel, whose.directory(), &names)
 }
 
 /// Whether this process has a config directory at all.

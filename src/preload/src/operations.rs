@@ -40,6 +40,11 @@ fn in_use() -> bool {
     SLOTS.iter().any(Slot::was_used)
 }
 
+/// What this process holds of a lock, by the lock's index.
+pub fn slot(lock: usize) -> Option<&'static Slot> {
+    SLOTS.get(lock)
+}
+
 /// Whether this process holds a lock.
 pub fn holds_lock() -> bool {
     let pid = sys::process_id();
@@ -313,7 +318,14 @@ fn leave_all() {
     let mut kernel = Linux::new();
     for (lock, slot) in SLOTS.iter().enumerate() {
         if slot.was_used() && matching::serve(&mut kernel, lock).is_some() {
-            undisturbed(&mut kernel, |kernel| protocol::leave(kernel, slot));
+            undisturbed(&mut kernel, |kernel| {
+                if kernel.is_gate() {
+                    // Nobody means to leave a gate, since nobody knows of it.
+                    protocol::remove(kernel, slot, Asked::Lock);
+                } else {
+                    protocol::leave(kernel, slot);
+                }
+            });
         }
     }
 }

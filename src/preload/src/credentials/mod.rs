@@ -8,12 +8,14 @@
 
 mod content;
 mod put;
+pub mod refresh;
 pub mod staged;
 
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use lockspan_core::names::CREDENTIALS;
+use lockspan_core::config::StoreLock;
+use lockspan_core::names::{CREDENTIALS, LOCKS};
 use lockspan_core::pair::{Generation, Pair, generation, may_replace, pair};
 use lockspan_core::settings::Mode;
 use lockspan_lock::kernel::{Errno, Place, Result};
@@ -26,8 +28,8 @@ use crate::configuration;
 use crate::directory;
 use crate::environment;
 use crate::events::{self, Event};
-use crate::matching;
-use crate::operations::{seen_path, undisturbed};
+use crate::matching::{self, Whose};
+use crate::operations::{self, seen_path, undisturbed};
 
 /// How a credentials file is opened: a symbolic link or a FIFO in its place is not looked into.
 const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -47,11 +49,17 @@ const REMEMBERED: u64 = 120_000;
 pub struct Seen {
     generation: Generation,
     of: u64,
+    /// The number of the store that had a gate, which is open from now on.
+    gate: Option<usize>,
 }
 
 impl Seen {
-    fn new(kernel: &mut Linux, generation: Generation) -> Seen {
-        Seen { generation, of: directory::credentials_key(kernel) }
+    fn read(kernel: &mut Linux, generation: Generation) -> Seen {
+        Seen { generation, of: directory::credentials_key(kernel), gate: None }
+    }
+
+    fn put(kernel: &mut Linux, whose: Whose, generation: Generation) -> Seen {
+        Seen { gate: whose.gate(), ..Seen::read(kernel, generation) }
     }
 
     /// From now on this process has seen it: it read it, or has put it there.
@@ -59,6 +67,9 @@ impl Seen {
         SEEN_AT.store(sys::monotonic(), Ordering::Relaxed);
         SEEN_OF.store(self.of, Ordering::Relaxed);
         SEEN.store(self.generation, Ordering::Relaxed);
+        if let Some(number) = self.gate {
+            refresh::done(number);
+        }
     }
 }
 
@@ -86,7 +97,7 @@ pub fn note(kernel: &mut Linux) {
         if mounted && found.file.st_nlink == 0 {
             left_behind();
         }
-        Seen::new(kernel, generation(pair(found.bytes()))).remember();
+        Seen::read(kernel, generation(pair(found.bytes()))).remember();
     }
 }
 
@@ -136,13 +147,19 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
     }
     let mut kernel = Linux::new();
     // SAFETY: as above.
-    unsafe { matching::credentials(at, path, &mut kernel) }?;
+    let whose = unsafe { matching::credentials(at, path, &mut kernel) }?;
+    let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
+    if let (true, Whose::Store(number, StoreLock::Gate(member))) = (reads, whose)
+        && let Some(slot) = operations::slot(LOCKS.len() + number)
+    {
+        refresh::wait(&mut kernel, slot, member);
+    }
     undisturbed(&mut kernel, |kernel| {
-        if flags & libc::O_ACCMODE == libc::O_RDONLY {
+        if reads {
             note(kernel);
             return None;
         }
-        let staged = staged::open(kernel, flags);
+        let staged = staged::open(kernel, whose, flags);
         if staged.is_none() {
             // Nothing is known any more of what the process has seen.
             SEEN.store(0, Ordering::Relaxed);
@@ -179,7 +196,7 @@ unsafe fn try_replace(
         return None;
     }
     // SAFETY: the caller's path.
-    unsafe { matching::credentials(to_at, to, &mut kernel) }?;
+    let whose = unsafe { matching::credentials(to_at, to, &mut kernel) }?;
     // What cannot be read is for the original.
     if from.is_null() || !sys::readable(from.addr()) {
         return None;
@@ -195,17 +212,18 @@ unsafe fn try_replace(
             // A first login.
             Err(Errno::NOENT) => {
                 let new = generation(pair(Content::read(&source, 0).ok()?.bytes()));
-                return Some(Replaced::Passed(Some(Seen::new(kernel, new))));
+                return Some(Replaced::Passed(Some(Seen::put(kernel, whose, new))));
             }
             Err(_) => return None,
         };
         let _turn = if keeps_file { Some(Turn::wait(&target)?) } else { None };
-        replace_found(kernel, from_at, from, &source, &target, keeps_file)
+        replace_found(kernel, whose, from_at, from, &source, &target, keeps_file)
     })
 }
 
 fn replace_found(
     kernel: &mut Linux,
+    whose: Whose,
     from_at: c_int,
     from: &CStr,
     source: &Descriptor,
@@ -222,7 +240,7 @@ fn replace_found(
     if is_refused(kernel, &mut present, pair_of_new) {
         return Some(Replaced::Answered(sys::unlink(from_at, from)));
     }
-    let seen = Seen::new(kernel, generation(pair_of_new));
+    let seen = Seen::put(kernel, whose, generation(pair_of_new));
     if !keeps_file {
         return Some(Replaced::Passed(Some(seen)));
     }
@@ -248,7 +266,7 @@ fn is_refused(kernel: &mut Linux, present: &mut Content, new: Option<Pair>) -> b
 ///
 /// # Errors
 /// The kernel's; then the old content is still there.
-fn exchange(kernel: &mut Linux, new: &mut Content) -> Result<()> {
+fn exchange(kernel: &mut Linux, whose: Whose, new: &mut Content) -> Result<()> {
     let target = match sys::open(kernel.path(Place::Credentials), libc::O_RDWR | OPEN, 0) {
         // Somebody has removed the file, and this write with it.
         Err(Errno::NOENT) => return Ok(()),
@@ -265,6 +283,6 @@ fn exchange(kernel: &mut Linux, new: &mut Content) -> Result<()> {
     if keeps_file || put::by_rename(kernel, &found, new).is_err() {
         put::in_place(&target, &mut present, new)?;
     }
-    Seen::new(kernel, generation(pair_of_new)).remember();
+    Seen::put(kernel, whose, generation(pair_of_new)).remember();
     Ok(())
 }

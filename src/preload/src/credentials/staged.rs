@@ -21,7 +21,7 @@ use lockspan_lock::sys::{self, Descriptor};
 use super::content::{Content, LARGEST};
 use super::{OPEN, exchange, record};
 use crate::directory;
-use crate::matching;
+use crate::matching::{self, Whose};
 use crate::operations::{self, undisturbed};
 use crate::real::Shortcut;
 
@@ -50,17 +50,19 @@ fn is_own() -> bool {
 }
 
 /// Opens memory instead of the credentials file. `None` if the original is to open that.
-pub fn open(kernel: &mut Linux, flags: c_int) -> Option<c_int> {
+pub fn open(kernel: &mut Linux, whose: Whose, flags: c_int) -> Option<c_int> {
     const TRUNCATING: c_int = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
     // The path must be known when the descriptor is closed, whatever the environment says then.
-    let kept = directory::kept(kernel)?;
-    if flags & !libc::O_CLOEXEC != TRUNCATING || !operations::holds_lock() {
+    if flags & !libc::O_CLOEXEC != TRUNCATING
+        || !operations::holds_lock()
+        || !directory::is_kept(kernel, whose.directory())
+    {
         return None;
     }
     // One that was inherited is another process's, whose memory this may still be.
     let own = u64::from(sys::process_id());
     OWNER.compare_exchange(0, own | OPENING, Ordering::SeqCst, Ordering::SeqCst).ok()?;
-    DIRECTORY.store(kept, Ordering::Relaxed);
+    DIRECTORY.store(whose.directory(), Ordering::Relaxed);
     let staged = stage(kernel, flags).ok();
     OWNER.store(if staged.is_some() { own } else { 0 }, Ordering::SeqCst);
     // From now on every close is looked at.
@@ -138,8 +140,9 @@ fn put_in_place() -> Result<()> {
             return Ok(());
         }
         forget();
-        matching::serve_file(kernel, DIRECTORY.load(Ordering::Relaxed)).ok_or(Errno::IO)?;
-        exchange(kernel, &mut new)
+        let whose = Whose::of(DIRECTORY.load(Ordering::Relaxed)).ok_or(Errno::IO)?;
+        matching::serve_file(kernel, whose).ok_or(Errno::IO)?;
+        exchange(kernel, whose, &mut new)
     })
 }
 
