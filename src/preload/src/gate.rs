@@ -3,102 +3,53 @@
 //! Node and Bun look at files with `syscall(SYS_statx)`; native clients up to 2.1.179 make most of their calls
 //! without libc ([`crate::raw`]). Numbers that are not named here go through with their arguments as they are.
 
-use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use core::ffi::{c_char, c_int, c_long, c_uint};
 
 use lockspan_core::Time;
 use lockspan_lock::sys::{self, Errno};
 
 use crate::credentials::{self, Replaced, Seen};
+use crate::hook::Word;
 use crate::operations::{self, When};
 use crate::shell::{self, Found};
 
-/// What a register holds.
-pub type Word = *mut c_void;
-/// The six words that a system call may take.
-pub type Arguments = [Word; 6];
+/// The arguments that a system call which is named here may take.
+pub type Arguments = [Word; 5];
 
-/// The original, called as the caller called us.
-pub trait Original: Fn(c_long, Word, Word, Word, Word, Word, Word) -> c_long {}
+/// How long [`NAMED`] is.
+pub const BITS: usize = 512;
 
-impl<F: Fn(c_long, Word, Word, Word, Word, Word, Word) -> c_long> Original for F {}
-
-/// Whether a call is named below, in a few instructions: most calls are not.
-#[inline(always)]
-pub fn is_named(number: c_long) -> bool {
-    const WORDS: usize = 8;
-    const NAMED: [u64; WORDS] = {
-        let mut words = [0; WORDS];
-        let mut number = 0;
-        while number < WORDS * 64 {
-            if path_argument(number as c_long).is_some() || has_own_rule(number as c_long) {
-                words[number / 64] |= 1 << (number % 64);
-            }
-            number += 1;
+/// A bit for each call that is named below: most calls are not.
+pub static NAMED: [u64; BITS / 64] = {
+    let mut words = [0; BITS / 64];
+    let mut number = 0;
+    while number < BITS {
+        if path_argument(number as c_long).is_some() || has_own_rule(number as c_long) {
+            words[number / 64] |= 1 << (number % 64);
         }
-        words
-    };
-    let number = number.cast_unsigned();
-    NAMED.get((number / 64) as usize).is_some_and(|word| word >> (number % 64) & 1 != 0)
-}
-
-/// What the hook does with a call that is named, and with the first of all.
-#[inline(never)]
-#[expect(clippy::too_many_arguments, reason = "as in the hook, so that they need not be moved")]
-pub unsafe fn named(
-    original: impl Original,
-    number: c_long,
-    a: Word,
-    b: Word,
-    c: Word,
-    d: Word,
-    e: Word,
-    f: Word,
-) -> c_long {
-    // SAFETY: the caller's arguments.
-    if !unsafe { concerns(number, a, b) } {
-        return original(number, a, b, c, d, e, f);
+        number += 1;
     }
-    let mut arguments = [a, b, c, d, e, f];
-    // SAFETY: as above.
-    match unsafe { decide(number, &mut arguments) } {
-        Decision::Answered(result) => shell::answer(result).into(),
-        Decision::Passed(then) => {
-            let [a, b, c, d, e, f] = arguments;
-            let result = original(number, a, b, c, d, e, f);
-            if result == 0 {
-                // SAFETY: the call of these arguments has succeeded.
-                unsafe { finish(number, &arguments, then) };
-            }
-            result
-        }
-    }
-}
+    words
+};
 
 /// What becomes of a call that was made by an instruction of the host's own: the same, with the kernel's kind of
 /// result.
-pub unsafe fn raw(number: c_long, mut arguments: Arguments) -> isize {
-    let [a, b, ..] = arguments;
-    let original = |arguments: &Arguments| {
-        // SAFETY: the call that the host makes.
-        unsafe { sys::raw(number, arguments.map(|word| word.addr())) }
-    };
+pub unsafe fn raw(number: c_long, [a, b, c, d, e, f]: [Word; 6]) -> isize {
+    let mut arguments = [a, b, c, d, e];
     // SAFETY: the host's arguments.
-    if !unsafe { concerns(number, a, b) } {
-        return original(&arguments);
+    let then = match unsafe { decide(number, &mut arguments) } {
+        Decision::Answered(Ok(())) => return 0,
+        Decision::Answered(Err(errno)) => return -(errno.0 as isize),
+        Decision::Passed(then) => then,
+    };
+    let [a, b, c, d, e] = arguments;
+    // SAFETY: the call that the host makes.
+    let result = unsafe { sys::raw(number, [a, b, c, d, e, f].map(|word| word.addr())) };
+    if result == 0 {
+        // SAFETY: the call of these arguments has succeeded.
+        unsafe { finish(number, &arguments, then) };
     }
-    // SAFETY: as above.
-    match unsafe { decide(number, &mut arguments) } {
-        Decision::Answered(Ok(())) => 0,
-        Decision::Answered(Err(errno)) => -(errno.0 as isize),
-        Decision::Passed(then) => {
-            let result = original(&arguments);
-            if result == 0 {
-                // SAFETY: the call of these arguments has succeeded.
-                unsafe { finish(number, &arguments, then) };
-            }
-            result
-        }
-    }
+    result
 }
 
 /// Where a call has its path.
@@ -133,7 +84,6 @@ impl PathArgument {
     }
 }
 
-#[inline(always)]
 const fn path_argument(number: c_long) -> Option<PathArgument> {
     match number {
         libc::SYS_statx
@@ -160,12 +110,10 @@ const fn path_argument(number: c_long) -> Option<PathArgument> {
 }
 
 /// Whether a call has a rule of its own, and not one path that may be a lock's.
-#[inline(always)]
 const fn has_own_rule(number: c_long) -> bool {
     number == libc::SYS_io_uring_setup || is_rename(number)
 }
 
-#[inline(always)]
 const fn is_rename(number: c_long) -> bool {
     match number {
         libc::SYS_renameat | libc::SYS_renameat2 => true,
@@ -175,20 +123,8 @@ const fn is_rename(number: c_long) -> bool {
     }
 }
 
-/// Whether there is anything to decide about a call.
-#[inline(always)]
-unsafe fn concerns(number: c_long, a: Word, b: Word) -> bool {
-    let path = match path_argument(number) {
-        Some(PathArgument::First) => a,
-        Some(PathArgument::BehindDescriptor) => b,
-        None => return has_own_rule(number),
-    };
-    // SAFETY: these calls take a path there.
-    unsafe { shell::may_be_lock(path.cast()) }
-}
-
 /// What becomes of a call.
-enum Decision {
+pub enum Decision {
     /// It has been answered.
     Answered(Result<(), Errno>),
     /// The original is to be called, and this is to follow if it succeeds.
@@ -196,7 +132,8 @@ enum Decision {
 }
 
 /// What follows a call that has succeeded.
-enum Then {
+pub enum Then {
+    /// Nothing.
     Nothing,
     /// It is to show this modification time.
     Show(Time),
@@ -204,21 +141,25 @@ enum Then {
     Replaced(Seen),
 }
 
-#[cold]
-#[inline(never)]
-unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
+/// What becomes of a call, named or not.
+pub unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
     let Some(argument) = path_argument(number) else {
         if is_rename(number) {
             // SAFETY: the arguments are a rename's.
             return unsafe { replace(number, arguments) };
         }
         // SAFETY: io_uring_setup takes its parameters there.
-        return match unsafe { refuse_ring(arguments[1]) } {
-            true => Decision::Answered(Err(Errno::NOSYS)),
-            false => Decision::Passed(Then::Nothing),
+        return if number == libc::SYS_io_uring_setup && unsafe { refuse_ring(arguments[1]) } {
+            Decision::Answered(Err(Errno::NOSYS))
+        } else {
+            Decision::Passed(Then::Nothing)
         };
     };
     let (at, path) = (argument.at(arguments), argument.of(arguments));
+    // SAFETY: these calls take a path there.
+    if !unsafe { shell::may_be_lock(path) } {
+        return Decision::Passed(Then::Nothing);
+    }
     let c = arguments[2];
     // SAFETY: the arguments are those of the call that the number names.
     let answered = unsafe {
@@ -241,7 +182,7 @@ unsafe fn decide(number: c_long, arguments: &mut Arguments) -> Decision {
 }
 
 /// What becomes of a rename, which may be onto the credentials file.
-unsafe fn replace(number: c_long, &[a, b, c, d, e, _]: &Arguments) -> Decision {
+unsafe fn replace(number: c_long, &[a, b, c, d, e]: &Arguments) -> Decision {
     let (from_at, from, to_at, to) = match number {
         #[cfg(target_arch = "x86_64")]
         libc::SYS_rename => (libc::AT_FDCWD, a, libc::AT_FDCWD, b),
@@ -260,7 +201,7 @@ unsafe fn replace(number: c_long, &[a, b, c, d, e, _]: &Arguments) -> Decision {
 }
 
 /// Does what is to follow a call that has succeeded.
-unsafe fn finish(number: c_long, arguments: &Arguments, then: Then) {
+pub unsafe fn finish(number: c_long, arguments: &Arguments, then: Then) {
     match then {
         Then::Nothing => {}
         // SAFETY: the call has filled the caller's buffer.
@@ -271,7 +212,7 @@ unsafe fn finish(number: c_long, arguments: &Arguments, then: Then) {
 
 /// Puts the modification time that this process is to see into what a call has found.
 unsafe fn show(number: c_long, arguments: &Arguments, mtime: Time) {
-    let [_, _, c, _, e, _] = *arguments;
+    let [_, _, c, _, e] = *arguments;
     // SAFETY: the arguments are those of the call that the number names.
     unsafe {
         match number {

@@ -1,6 +1,6 @@
 //! liblockspan.so: makes a program's own lock effective across containers.
 //!
-//! [`table`] has one row for each function that is hooked; [`shell`] turns rows into functions, [`operations`]
+//! [`table`] has one row for each function that is hooked; [`hook`] turns rows into functions, [`operations`]
 //! says what a call on a lock's path becomes, [`matching`] which paths those are. [`raw`] reaches the calls that a
 //! program makes without libc. The protocol itself is in the crate `lockspan-lock`.
 //!
@@ -20,6 +20,7 @@ mod environment;
 mod events;
 mod exit;
 mod gate;
+mod hook;
 mod matching;
 mod memory;
 mod operations;

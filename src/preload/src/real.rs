@@ -4,9 +4,9 @@
 //! absent, which is the address of a function that fails; racing first calls find the same address, so that
 //! nobody has to wait for another.
 
-use core::ffi::CStr;
+use core::ffi::{c_char, c_int, c_long};
 use core::num::NonZeroUsize;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ptr;
 
 use once_cell::race::OnceNonZeroUsize;
 
@@ -21,93 +21,46 @@ impl Real {
         Real(OnceNonZeroUsize::new())
     }
 
-    /// The address, if it was looked up before.
-    #[inline(always)]
-    pub fn known(&self) -> Option<NonZeroUsize> {
-        self.0.get()
-    }
-
-    /// The address of the next function of this name behind ours, or of `absent` if there is none.
-    #[inline(always)]
-    pub fn address(&self, name: &CStr, absent: extern "C" fn()) -> usize {
-        match self.known() {
-            Some(address) => address.get(),
-            None => self.find(name, absent),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn find(&self, name: &CStr, absent: extern "C" fn()) -> usize {
+    /// The address of the next function of this name behind ours, or of one that fails if there is none: with NULL
+    /// if its answer `is_pointer`.
+    ///
+    /// # Safety
+    /// The name is a C string.
+    pub unsafe fn address(&self, name: impl FnOnce() -> *const c_char, is_pointer: bool) -> usize {
         let find = || {
-            // SAFETY: `name` is a C string. dlsym tells the caller's library by the return address, so that
+            // SAFETY: the caller's promise. dlsym tells the caller's library by the return address, so that
             // it must be called from here, and not as a tail call: its result is still looked at.
-            let address = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-            NonZeroUsize::new(address as usize)
-                .or(NonZeroUsize::new(absent as usize))
-                .unwrap_or(NonZeroUsize::MIN)
+            let address = unsafe { libc::dlsym(libc::RTLD_NEXT, name()) };
+            let absent = if is_pointer { no_pointer as *const () } else { failure as *const () };
+            let absent = NonZeroUsize::new(absent as usize).unwrap_or(NonZeroUsize::MIN);
+            NonZeroUsize::new(address as usize).unwrap_or(absent)
         };
         self.0.get_or_init(find).get()
     }
 }
 
-/// The address of a real function as long as every call may go straight there; unknown while calls are looked at.
-pub struct Shortcut(AtomicUsize);
-
-impl Shortcut {
-    /// Unknown.
-    pub const fn new() -> Shortcut {
-        Shortcut(AtomicUsize::new(0))
-    }
-
-    /// The address, if calls may go there.
-    #[inline(always)]
-    pub fn get(&self) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(self.0.load(Ordering::Relaxed))
-    }
-
-    /// From now on every call is looked at.
-    pub fn forget(&self) {
-        self.0.store(0, Ordering::SeqCst);
-    }
-
-    /// Calls may go there, unless `looked_at` says that they are looked at since a moment ago.
-    pub fn set(&self, address: usize, looked_at: impl Fn() -> bool) {
-        if !looked_at() {
-            self.0.store(address, Ordering::SeqCst);
-            if looked_at() {
-                self.forget();
-            }
-        }
-    }
+/// What stands for a function that no library has.
+extern "C" fn failure() -> c_long {
+    set_errno(libc::ENOSYS);
+    -1
 }
 
-/// What a function of this result does where no library has it.
-pub trait Absent {
-    /// Fails with ENOSYS, whatever the arguments.
-    const ABSENT: extern "C" fn();
+/// The same for one that answers with a pointer.
+extern "C" fn no_pointer() -> *mut c_char {
+    set_errno(libc::ENOSYS);
+    ptr::null_mut()
 }
 
-macro_rules! absent {
-    ($($result:ty = $failure:expr),*) => {
-        $(impl Absent for $result {
-            const ABSENT: extern "C" fn() = {
-                extern "C" fn absent() -> $result {
-                    set_errno(libc::ENOSYS);
-                    $failure
-                }
-                // SAFETY: only ever called as a function of this result, through `Real::address`.
-                unsafe { core::mem::transmute::<extern "C" fn() -> $result, extern "C" fn()>(absent) }
-            };
-        })*
-    };
+/// A type of an answer.
+pub trait Answer {
+    /// Whether it fails with NULL, and not with -1.
+    const IS_POINTER: bool = false;
 }
 
-absent!(
-    core::ffi::c_int = -1,
-    core::ffi::c_long = -1,
-    libc::ssize_t = -1,
-    *mut core::ffi::c_char = core::ptr::null_mut(),
-    *mut libc::DIR = core::ptr::null_mut(),
-    *mut libc::FILE = core::ptr::null_mut()
-);
+impl Answer for c_int {}
+impl Answer for c_long {}
+impl Answer for libc::ssize_t {}
+
+impl<T> Answer for *mut T {
+    const IS_POINTER: bool = true;
+}

@@ -12,8 +12,8 @@ use libc::{
     statx as Statx, timespec, timeval, utimbuf,
 };
 
+use crate::hook::rows::symbols;
 use crate::operations::When;
-use crate::shell::symbols;
 
 type Path = *const c_char;
 
@@ -70,7 +70,7 @@ symbols! {
     creat64(path: Path, mode: mode_t) -> c_int = opens(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC);
     fopen(path: Path, mode: *const c_char) -> *mut FILE = pass;
     fopen64(path: Path, mode: *const c_char) -> *mut FILE = pass;
-    close(descriptor: c_int) -> c_int = closes;
+    close(descriptor: c_int) -> c_int = closes(descriptor);
     rename(from: Path, to: Path) -> c_int = replaces(AT_FDCWD, from, AT_FDCWD, to, 0);
     renameat(from_at: c_int, from: Path, to_at: c_int, to: Path) -> c_int = replaces(from_at, from, to_at, to, 0);
     renameat2(from_at: c_int, from: Path, to_at: c_int, to: Path, flags: c_uint) -> c_int = replaces(from_at, from, to_at, to, flags);

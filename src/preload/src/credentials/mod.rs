@@ -112,11 +112,11 @@ fn left_behind() {
 }
 
 /// What open and its relatives become.
-pub struct Opened {
-    /// The path for the original to open; NULL if the call is answered.
-    pub path: *const c_char,
-    /// The answer.
-    pub descriptor: c_int,
+pub enum Opened {
+    /// The call is answered with this.
+    Descriptor(c_int),
+    /// The original is to open this.
+    Path(*const c_char),
 }
 
 /// open and its relatives, of what may be a lock or the credentials file.
@@ -125,9 +125,9 @@ pub struct Opened {
 pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
     // SAFETY: the caller's path.
     match unsafe { open(at, path, flags) } {
-        Some(descriptor) => Opened { path: core::ptr::null(), descriptor },
+        Some(descriptor) => Opened::Descriptor(descriptor),
         // SAFETY: as above.
-        None => Opened { path: unsafe { seen_path(at, path) }, descriptor: -1 },
+        None => Opened::Path(unsafe { seen_path(at, path) }),
     }
 }
 

@@ -21,12 +21,9 @@ use lockspan_lock::sys::{self, Descriptor};
 use super::content::{Content, LARGEST};
 use super::{OPEN, exchange, record};
 use crate::directory;
+use crate::hook;
 use crate::matching::{self, Whose};
 use crate::operations::{self, undisturbed};
-use crate::real::Shortcut;
-
-/// The address of the real `close` while nothing is staged.
-pub static CLOSE: Shortcut = Shortcut::new();
 
 /// A thread of the owner is about to stage a write.
 const OPENING: u64 = 1 << 32;
@@ -66,7 +63,7 @@ pub fn open(kernel: &mut Linux, whose: Whose, flags: c_int) -> Option<c_int> {
     let staged = stage(kernel, flags).ok();
     OWNER.store(if staged.is_some() { own } else { 0 }, Ordering::SeqCst);
     // From now on every close is looked at.
-    CLOSE.forget();
+    hook::watch();
     staged.map(Descriptor::into_number)
 }
 

@@ -3,7 +3,8 @@
 use core::arch::{asm, naked_asm};
 use core::ffi::c_long;
 
-use crate::gate::{self, Word};
+use crate::gate;
+use crate::hook::Word;
 
 /// The vector registers are always there. Of SVE's longer ones a system call keeps no more than these.
 pub fn prepare() -> bool {

@@ -5,7 +5,8 @@ use core::arch::{asm, naked_asm};
 use core::ffi::c_long;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::gate::{self, Word};
+use crate::gate;
+use crate::hook::Word;
 
 /// Which parts of the vector state are saved, as XSAVE takes it.
 static SAVED: AtomicU32 = AtomicU32::new(0);
