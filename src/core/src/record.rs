@@ -3,7 +3,7 @@
 //! It is a text of fixed length, written by one write, so that a reader sees all of it or fails to parse it.
 //! It must never contain a token, a path below the home directory, or anything else of the login.
 
-use crate::text::{Text, parse_number};
+use crate::text::{Text, copy, parse_number};
 use crate::{Cycle, Identity, Time};
 
 /// Length of a record in bytes; shorter texts are padded with newlines.
@@ -129,13 +129,11 @@ impl Record {
         let since = parse_time(field(lines, b"since ")?)?;
         let name = field(lines, b"host ")?;
         field(lines, LAST_LINE)?.is_empty().then_some(())?;
-        if name.len() > HOST_LENGTH || lines.iter().any(|&byte| byte != b'\n') {
+        if lines.iter().any(|&byte| byte != b'\n') {
             return None;
         }
         let mut host = [0; HOST_LENGTH];
-        for (to, from) in host.iter_mut().zip(name) {
-            *to = *from;
-        }
+        copy(&mut host, name)?;
         Some(Record {
             boot,
             guard,

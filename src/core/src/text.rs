@@ -18,14 +18,9 @@ impl<'a> Text<'a> {
     /// Appends bytes as they are.
     #[inline(never)]
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        let end = self.used.saturating_add(bytes.len());
-        match self.buffer.get_mut(self.used..end) {
-            Some(room) => {
-                for (to, from) in room.iter_mut().zip(bytes) {
-                    *to = *from;
-                }
-                self.used = end;
-            }
+        let room = self.buffer.get_mut(self.used..).unwrap_or_default();
+        match copy(room, bytes) {
+            Some(()) => self.used += bytes.len(),
             None => self.overflowed = true,
         }
         self
@@ -79,6 +74,13 @@ impl<'a> Text<'a> {
     pub fn finish(&self) -> Option<&[u8]> {
         if self.overflowed { None } else { self.buffer.get(..self.used) }
     }
+}
+
+/// Copies bytes to the start of `to`, all of them or none; `None` if there is no room.
+#[inline(never)]
+pub fn copy(to: &mut [u8], from: &[u8]) -> Option<()> {
+    to.get_mut(..from.len())?.copy_from_slice(from);
+    Some(())
 }
 
 fn hexadecimal(byte: u8) -> [u8; 2] {

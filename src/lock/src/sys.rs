@@ -125,6 +125,14 @@ impl<T> Argument for *mut T {
     }
 }
 
+/// The C string at the start of a buffer, if it has a NUL.
+#[inline(never)]
+pub fn c_string(buffer: &[u8]) -> Option<&CStr> {
+    let end = buffer.iter().position(|&byte| byte == 0)?;
+    // SAFETY: ends with the first NUL.
+    buffer.get(..=end).map(|bytes| unsafe { CStr::from_bytes_with_nul_unchecked(bytes) })
+}
+
 macro_rules! call {
     ($number:ident $(, $argument:expr)*) => {
         call(libc::$number, padded([$(Argument::word($argument)),*]))
@@ -418,7 +426,7 @@ pub const DESCRIPTOR_PATH: usize = 32;
 pub fn descriptor_path(number: c_int, buffer: &mut [u8; DESCRIPTOR_PATH]) -> &CStr {
     let mut text = Text::new(buffer);
     text.bytes(b"/proc/self/fd/").number(number.unsigned_abs().into()).bytes(b"\0");
-    CStr::from_bytes_until_nul(buffer).unwrap_or_default()
+    c_string(buffer).unwrap_or_default()
 }
 
 /// madvise(2) with `MADV_DONTFORK`.

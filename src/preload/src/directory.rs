@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use lockspan_core::config::MAX_STORES;
 use lockspan_core::names::{LOCK_SUFFIX, LockNames};
 use lockspan_core::path::split_last;
-use lockspan_core::text::Text;
+use lockspan_core::text::{Text, copy};
 use lockspan_lock::kernel::Place;
 use lockspan_lock::linux::{Linux, PATH_MAX, directory_identity};
 use lockspan_lock::sys;
@@ -64,7 +64,7 @@ impl Directory<'_> {
         let key = hash(hash(FNV_START, self.base), self.below);
         let cache = CACHES.get(self.cache)?;
         if let Some(directory) = cache.get(key) {
-            buffer.get_mut(..directory.len())?.iter_mut().zip(directory).for_each(|(to, from)| *to = *from);
+            copy(buffer, directory)?;
             return Some(directory.len());
         }
         // A signal handler would find a descriptor open that the host knows nothing of.
@@ -91,7 +91,7 @@ fn same_text(one: &[u8], other: &[u8]) -> bool {
 /// the buffer, which is used up: there is no room for another on a small stack.
 fn same_directory(at: c_int, parent: &[u8], buffer: &mut [u8; PATH_MAX], length: usize) -> Option<bool> {
     *buffer.get_mut(length)? = 0;
-    let container = CStr::from_bytes_until_nul(buffer).ok()?;
+    let container = sys::c_string(buffer)?;
     let container = directory_identity(libc::AT_FDCWD, container).ok()?;
     let asked = directory_identity(at, terminated(buffer, &[parent])?).ok()?;
     Some(asked == container)
@@ -99,15 +99,12 @@ fn same_directory(at: c_int, parent: &[u8], buffer: &mut [u8; PATH_MAX], length:
 
 /// The parts as one C string, or `None` if they do not fit.
 pub fn terminated<'a>(buffer: &'a mut [u8], parts: &[&[u8]]) -> Option<&'a CStr> {
-    let length = {
-        let mut text = Text::new(buffer);
-        for part in parts {
-            text.bytes(part);
-        }
-        text.bytes(b"\0");
-        text.finish()?.len()
-    };
-    CStr::from_bytes_with_nul(buffer.get(..length)?).ok()
+    let mut text = Text::new(buffer);
+    for part in parts {
+        text.bytes(part);
+    }
+    text.bytes(b"\0").finish()?;
+    sys::c_string(buffer)
 }
 
 /// The real path of a directory, kept from the first time that it was found, and behind it the name of
@@ -156,8 +153,7 @@ impl Cache {
         }
         // SAFETY: this thread alone moved the state to FILLING; see above.
         let bytes = unsafe { &mut *self.bytes.get() };
-        let lock = path.iter().chain(b"/").chain(lock).chain(LOCK_SUFFIX).chain(b"\0");
-        bytes.iter_mut().zip(lock).for_each(|(to, from)| *to = *from);
+        Text::new(bytes).bytes(path).bytes(b"/").bytes(lock).bytes(LOCK_SUFFIX).bytes(b"\0");
         self.length.store(path.len(), Ordering::Relaxed);
         self.key.store(key, Ordering::Relaxed);
         self.state.store(FULL, Ordering::Release);
@@ -217,7 +213,7 @@ fn resolve(buffer: &mut [u8; PATH_MAX], base: &[u8], below: &[u8]) -> Option<usi
     let length = sys::readlink(link, buffer.get_mut(..PATH_MAX - 1)?).ok()?;
     *buffer.get_mut(length)? = 0;
     // A directory out of reach or removed has a name here that leads elsewhere or nowhere.
-    let named = CStr::from_bytes_with_nul(buffer.get(..=length)?).ok()?;
+    let named = sys::c_string(buffer)?;
     let found = directory_identity(libc::AT_FDCWD, named).ok()?;
     (found == directory_identity(directory.number(), c"").ok()?).then_some(length)
 }

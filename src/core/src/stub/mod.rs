@@ -14,6 +14,8 @@ pub use aarch64 as native;
 #[cfg(not(target_arch = "aarch64"))]
 pub use x86_64 as native;
 
+use crate::text::copy;
+
 /// Appends to a buffer; `None` once it is full.
 struct Code<'a> {
     rest: &'a mut [u8],
@@ -22,7 +24,7 @@ struct Code<'a> {
 impl Code<'_> {
     fn append(&mut self, bytes: &[u8]) -> Option<()> {
         let (start, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
-        start.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        copy(start, bytes)?;
         self.rest = rest;
         Some(())
     }

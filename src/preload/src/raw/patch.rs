@@ -9,6 +9,7 @@ use core::{ptr, slice};
 
 use lockspan_core::sites::{LONGEST, Site, Sites, number, wanted};
 use lockspan_core::stub::native as stub;
+use lockspan_core::text::copy;
 use lockspan_lock::sys::{self, Errno};
 
 use super::{Blind, entry};
@@ -159,8 +160,7 @@ impl Work<'_> {
                     let entry = entry::enter as *const () as u64;
                     stub::write(code, &site, address as u64, stub, entry)?;
                     let (_, jump) = stub::replacement(&site, address as u64, stub)?;
-                    let place = copies.bytes().get_mut(behind..)?.get_mut(..jump.len())?;
-                    place.iter_mut().zip(jump).for_each(|(to, from)| *to = from);
+                    copy(copies.bytes().get_mut(behind..)?, &jump)?;
                     count += 1;
                 }
             }
