@@ -12,6 +12,9 @@
 #define NUMBER_STAT 4
 #define NUMBER_LSTAT 6
 #define NUMBER_GETPID 39
+#define NUMBER_RENAME 82
+#define NUMBER_RENAMEAT 264
+#define NUMBER_RENAMEAT2 316
 
 #define ALIGNED .balign 16;
 #define PIECE(name)                 \
@@ -41,8 +44,8 @@
 
 	.text
 
-/* The caller keeps the path in r12, the second pointer (times, buffer) in rbp, and the directory in r13, for the
- * sites that load them.
+/* The caller keeps the path in r12, the second pointer (times, buffer, a rename's source) in rbp, and the directory in
+ * r13, for the sites that load them.
  * "xor" sets the flags, as it does in real clients: r11 has those. */
 
 	SITE(mkdir_plain, MKDIR,)
@@ -79,6 +82,14 @@
 	SITE(stat_buffer, STAT, mov %rbp, %rsi)
 	SITE(lstat_plain, LSTAT,)
 	SITE(lstat_both, LSTAT, mov %r12, %rdi; mov %rbp, %rsi)
+
+	SITE(rename_plain, RENAME,)
+	SITE(rename_both, RENAME, mov %rbp, %rdi; mov %r12, %rsi)
+	SITE(renameat_plain, RENAMEAT,)
+	SITE(renameat_target, RENAMEAT, mov %r12, %r10)
+	SITE(renameat_all, RENAMEAT, mov $-100, %rdi; mov %rbp, %rsi; mov %r13, %rdx; mov %r12, %r10)
+	SITE(renameat2_plain, RENAMEAT2,)
+	SITE(renameat2_all, RENAMEAT2, mov $-100, %rdi; mov %rbp, %rsi; mov %r13, %rdx; mov %r12, %r10; xor %r8d, %r8d)
 
 /* Across the end of a page: within the "mov", which becomes the jump, behind it, and within the "syscall". And on
  * pages of their own: what is done page by page is done several times. */
@@ -129,5 +140,8 @@ raw_data_that_looks_like_a_site:
 	FUNCTION(unlinkat, UNLINKAT,)
 	FUNCTION(utimensat, UTIMENSAT,)
 	FUNCTION(statx, STATX,)
+	FUNCTION(rename, RENAME,)
+	FUNCTION(renameat, RENAMEAT,)
+	FUNCTION(renameat2, RENAMEAT2,)
 
 	.section .note.GNU-stack, "", @progbits

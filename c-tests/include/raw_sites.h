@@ -15,6 +15,9 @@
 #define CALL_LSTAT 7
 /* A call that no table has: what the kernel itself leaves in rcx and r11. */
 #define CALL_GETPID 8
+#define CALL_RENAME 9
+#define CALL_RENAMEAT 10
+#define CALL_RENAMEAT2 11
 
 /* General registers, in the order of their encoding. */
 #define RAX 0
@@ -85,6 +88,9 @@ long raw_site_rmdir(const char *path);
 long raw_site_unlinkat(long at, const char *path, long flags);
 long raw_site_utimensat(long at, const char *path, const void *times, long flags);
 long raw_site_statx(long at, const char *path, long flags, long mask, void *buffer);
+long raw_site_rename(const char *from, const char *to);
+long raw_site_renameat(long from_at, const char *from, long to_at, const char *to);
+long raw_site_renameat2(long from_at, const char *from, long to_at, const char *to, long flags);
 
 #endif
 #endif

@@ -16,7 +16,7 @@
 #define PR_MDWE_REFUSE_EXEC_GAIN 1
 #endif
 
-static char lock[4096];
+static char lock[4096], credentials[4096];
 static const struct timespec times[2] = { { 1500000000, 0 }, { 1500000000, 5000000 } };
 
 /* A whole cycle of a lock, or of another directory, by raw calls alone. 0, or the line of what went wrong: this is
@@ -41,6 +41,21 @@ static int cycle_of(const char *path)
 	return 0;
 }
 
+/* A pair of tokens put in the place of the credentials, which are read and compared on the way. 0, or the line of what
+ * went wrong, as above. */
+static int publish_by(const char *temporary)
+{
+	static const char pair[] = "{\"claudeAiOauth\":{\"accessToken\":\"a\",\"refreshToken\":\"r\",\"expiresAt\":2}}";
+	int fd = raw_open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || raw_write(fd, pair, sizeof pair - 1) != sizeof pair - 1 || raw_close(fd) != 0)
+		return __LINE__;
+	if (raw_site_renameat2(AT_FDCWD, temporary, AT_FDCWD, credentials, 0) != 0)
+		return __LINE__;
+	if (raw_site_rename(temporary, credentials) != -ENOENT)
+		return __LINE__;
+	return 0;
+}
+
 static void nothing_left(void)
 {
 	CHECK(!lies_there(lock) && !lies_there(IN_DIR) && !guard_is_locked());
@@ -57,6 +72,7 @@ static void simple(void)
 	nothing_left();
 	CHECK(cycle_of(lock) == 0);
 	CHECK(cycle_of("plain") == 0);
+	CHECK(publish_by("simple.json") == 0);
 	nothing_left();
 }
 
@@ -68,10 +84,12 @@ static atomic_int holders;
 static void *thread(void *argument)
 {
 	long number = (long)argument;
-	char mine[32];
+	char mine[32], temporary[32];
 	snprintf(mine, sizeof mine, "thread%ld.lock", number);
+	snprintf(temporary, sizeof temporary, "thread%ld.json", number);
 	for (int taken = 0; taken < TURNS;) {
 		CHECK(cycle_of(mine) == 0);
+		CHECK(publish_by(temporary) == 0);
 		long made = number % 2 != 0 ? raw_site_mkdir(lock, 0700) : raw_site_mkdirat(AT_FDCWD, lock, 0700);
 		CHECK(made == 0 || made == -EEXIST);
 		if (made != 0) {
@@ -127,6 +145,7 @@ static void vforked(const int executes)
 		child_results[3] = raw_site_mkdir(lock, 0700);
 		child_results[4] = raw_site_mkdir(lock, 0700);
 		child_results[5] = raw_site_rmdir(lock);
+		child_results[6] = publish_by("vforked.json");
 		if (!executes)
 			_exit(0);
 		execv(self, arguments);
@@ -137,6 +156,7 @@ static void vforked(const int executes)
 	CHECK(WEXITSTATUS(status) == 0);
 	CHECK(child_results[0] == 0 && child_results[1] == 0 && child_results[2] == -ENOENT);
 	CHECK(child_results[3] == 0 && child_results[4] == -EEXIST && child_results[5] == 0);
+	CHECK(child_results[6] == 0);
 	/* The parent is as it was. */
 	simple();
 }
@@ -204,8 +224,10 @@ static void storm(void)
 		double factor = 1.0 + 1.0 / (double)(turns % 7 + 2);
 		product *= factor;
 		CHECK(cycle_of("plain") == 0);
-		if (turns % 8 == 0)
+		if (turns % 8 == 0) {
 			CHECK(cycle_of(lock) == 0);
+			CHECK(publish_by("storm.json") == 0);
+		}
 		product /= factor;
 		turns++;
 	}
@@ -400,6 +422,7 @@ int main(int count, char **arguments)
 	if (count == 4)
 		CHECK(setenv("HOME", arguments[3], 1) == 0 && setenv("TEST_MODE", "native", 1) == 0);
 	strcpy(lock, SIBLING);
+	strcpy(credentials, home("/.claude/.credentials.json"));
 	if (strcmp(situation, "storm") != 0)
 		alarm(50); /* the watchdog; the storm has the runner's */
 	/* Where undoing fails, too, some may stay, and their calls must be plain. */

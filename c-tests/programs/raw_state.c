@@ -186,7 +186,7 @@ struct attempt {
 	const char *path;
 	/* Mode, AT_ flags: what the kind of call takes. */
 	long number;
-	/* Times or a buffer. */
+	/* Times, a buffer, or a rename's source. */
 	const void *second;
 	enum vector vector;
 	unsigned misaligned;
@@ -224,6 +224,13 @@ static void arguments_of(const struct attempt *attempt, uint64_t call, uint64_t 
 	case CALL_STAT:
 	case CALL_LSTAT:
 		values[0] = path, values[1] = second;
+		break;
+	case CALL_RENAME:
+		values[0] = second, values[1] = path;
+		break;
+	case CALL_RENAMEAT:
+	case CALL_RENAMEAT2:
+		values[0] = (uint32_t)AT_FDCWD, values[1] = second, values[2] = at, values[3] = path, values[4] = number;
 		break;
 	}
 }
@@ -330,6 +337,11 @@ static void learn_contract(void)
 	flags_in_r11 = raw_after.general[R11] == raw_before.flags;
 }
 
+static int renames(uint64_t call)
+{
+	return call == CALL_RENAME || call == CALL_RENAMEAT || call == CALL_RENAMEAT2;
+}
+
 static struct statx statx_buffer;
 static struct stat stat_buffer;
 static const struct timespec times[2] = { { 1500000000, 0 }, { 1500000000, 5000000 } };
@@ -344,6 +356,10 @@ static void *second_of(uint64_t call)
 	case CALL_STAT:
 	case CALL_LSTAT:
 		return &stat_buffer;
+	case CALL_RENAME:
+	case CALL_RENAMEAT:
+	case CALL_RENAMEAT2:
+		return "source";
 	default:
 		return 0;
 	}
@@ -412,15 +428,66 @@ static void on_path(const struct raw_site *site, const char *what, const char *p
 	}
 }
 
+static void store(const char *path, const char *content)
+{
+	/* Not through libc: another one's writing is no reading or writing of this process. */
+	int fd = raw_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && write(fd, content, strlen(content)) == (ssize_t)strlen(content) && close(fd) == 0);
+}
+
+static int holds(const char *path, const char *content)
+{
+	char found[256];
+	int fd = raw_open(path, O_RDONLY | O_CLOEXEC, 0);
+	CHECK(fd >= 0);
+	ssize_t length = read(fd, found, sizeof found);
+	CHECK(close(fd) == 0);
+	return length == (ssize_t)strlen(content) && memcmp(found, content, length) == 0;
+}
+
+#define PAIR(token, expires) \
+	"{\"claudeAiOauth\":{\"accessToken\":\"a\",\"refreshToken\":\"" token "\",\"expiresAt\":" expires "}}"
+#define OLD PAIR("one", "10")
+#define PRESENT PAIR("two", "20")
+#define NEWER PAIR("three", "30")
+
+/* A rename onto a path: of something, and of nothing. Where it is the credentials file of which this process has seen
+ * less than is there, a `content` that is no newer is dropped, and the answer is the same. */
+static void onto(const struct raw_site *site, const char *what, const char *path, const char *content, int refused)
+{
+	char label[64];
+	struct attempt attempt = { .what = label, .at = AT_FDCWD, .path = path, .second = second_of(site->call) };
+	for (unsigned i = 0; i < sizeof variants / sizeof *variants; i++) {
+		attempt.vector = variants[i].vector;
+		attempt.misaligned = variants[i].misaligned;
+		attempt.flags = variants[i].flags;
+		store(path, OLD);
+		CHECK(raw_site_mkdir(SIBLING, 0777) == 0 && raw_site_rmdir(SIBLING) == 0);
+		store(path, PRESENT);
+		store(attempt.second, content);
+		snprintf(label, sizeof label, "onto %s, first", what);
+		if (call(site, &attempt) != 0)
+			PROBLEM("%s: no success\n", label);
+		if (lies_there(attempt.second) || !holds(path, refused && redirected() ? PRESENT : content))
+			PROBLEM("%s %s: not what a rename leaves\n", site->name, label);
+		snprintf(label, sizeof label, "onto %s, second", what);
+		if (call(site, &attempt) != -ENOENT)
+			PROBLEM("%s: no error\n", label);
+	}
+}
+
 static void fails(const struct raw_site *site, const char *what, long at, const char *path)
 {
 	struct attempt attempt = { .what = what, .at = at, .path = path, .number = usual_number(site->call) };
 	attempt.second = second_of(site->call);
 	attempt.flags = CARRY | SIGN;
 	attempt.misaligned = 8;
-	call(site, &attempt);
-	attempt.vector = INITIAL;
-	call(site, &attempt);
+	for (int turn = 0; turn < 2; turn++) {
+		if (renames(site->call))
+			store(attempt.second, "");
+		call(site, &attempt);
+		attempt.vector = INITIAL;
+	}
 }
 
 static void failures(const struct raw_site *site)
@@ -445,7 +512,7 @@ static void failures(const struct raw_site *site)
 	fails(site, "file as parent", AT_FDCWD, "file/other.lock");
 	fails(site, "loop", AT_FDCWD, "loop.lock/other.lock");
 	fails(site, "unopened descriptor", unopened, "relative.lock");
-	/* These succeed in part: mkdir answers EEXIST, rmdir ENOTDIR or ENOTEMPTY, the others 0. */
+	/* These succeed in part: mkdir answers EEXIST, rmdir ENOTDIR or ENOTEMPTY, rename EISDIR, the others 0. */
 	fails(site, "a file", AT_FDCWD, "file.lock");
 	fails(site, "a full directory", AT_FDCWD, "directory");
 	/* Not to be touched. */
@@ -463,7 +530,8 @@ static void bad_arguments(const struct raw_site *site, const char *what, const c
 	struct attempt attempt = { .what = label, .at = AT_FDCWD, .path = path, .number = usual_number(site->call) };
 	attempt.second = second_of(site->call);
 	CHECK(raw_site_mkdir(path, 0777) == 0);
-	if (site->call == CALL_UNLINKAT || site->call == CALL_UTIMENSAT || site->call == CALL_STATX) {
+	if (site->call == CALL_UNLINKAT || site->call == CALL_UTIMENSAT || site->call == CALL_STATX ||
+	    site->call == CALL_RENAMEAT2) {
 		snprintf(label, sizeof label, "%s, unknown flags", what);
 		attempt.number = 0x40000000;
 		call(site, &attempt);
@@ -548,19 +616,27 @@ int main(int count, char **arguments)
 	memset(&before, 0, sizeof before);
 	memset(&after, 0, sizeof after);
 	CHECK(sigprocmask(SIG_BLOCK, 0, &before) == 0);
-	char plain[4096], sibling[4096], in_dir[4096];
+	char plain[4096], sibling[4096], in_dir[4096], credentials[4096];
 	snprintf(plain, sizeof plain, "%s/work/plain", getenv("TEST_ROOT"));
 	strcpy(sibling, SIBLING);
 	strcpy(in_dir, IN_DIR);
+	strcpy(credentials, home("/.claude/.credentials.json"));
 	for (const struct raw_site *site = __start_raw_site_list; site < __stop_raw_site_list; site++) {
-		on_path(site, "plain", plain, 0);
-		on_path(site, "other lock", "other.lock", 0);
-		on_path(site, "sibling", sibling, 1);
-		on_path(site, "in-dir", in_dir, 0);
+		if (renames(site->call)) {
+			onto(site, "a file", "file", OLD, 0);
+			onto(site, "the credentials, newer", credentials, NEWER, 0);
+			onto(site, "the credentials, older", credentials, OLD, 1);
+			onto(site, "the credentials, blank", credentials, "{}", 1);
+		} else {
+			on_path(site, "plain", plain, 0);
+			on_path(site, "other lock", "other.lock", 0);
+			on_path(site, "sibling", sibling, 1);
+			on_path(site, "in-dir", in_dir, 0);
+			other_words(site);
+		}
 		failures(site);
 		bad_arguments(site, "plain", plain);
 		bad_arguments(site, "sibling", sibling);
-		other_words(site);
 		entered_behind(site);
 	}
 	CHECK(sigprocmask(SIG_BLOCK, 0, &after) == 0);
