@@ -1,5 +1,6 @@
 /* Sites as compilers make them, and what enters them with every register set and stores every register behind them.
- * x19 has the directory, x20 the path, and x21 the second pointer (times, buffer), for the sites that load them. */
+ * x19 has the directory, x20 the path, and x21 the second pointer (times, buffer, a rename's source), for the sites that
+ * load them. */
 #include "sites.h"
 
 	.text
@@ -61,6 +62,13 @@ name_\label:
 	site statx_plain, NUMBER_STATX
 	site statx_buffer, NUMBER_STATX, "mov x4, x21"
 	site statx_mask, NUMBER_STATX, "mov w2, wzr; mov w3, #0xfff; mov x4, x21"
+
+	site renameat_plain, NUMBER_RENAMEAT
+	site renameat_target, NUMBER_RENAMEAT, "mov x3, x20"
+	site renameat_all, NUMBER_RENAMEAT, "mov w0, #-100; mov x1, x21; mov x2, x19; mov x3, x20"
+
+	site renameat2_plain, NUMBER_RENAMEAT2
+	site renameat2_all, NUMBER_RENAMEAT2, "mov w0, #-100; mov x1, x21; mov x2, x19; mov x3, x20; mov w4, wzr"
 
 	.irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
 	control x\n, "add x\n, x\n, #1"

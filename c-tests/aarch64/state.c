@@ -48,6 +48,18 @@ struct attempt {
 static struct statx buffer;
 static const struct timespec times[2] = { { 1500000000, 0 }, { 1500000000, 5000000 } };
 
+static const char source[] = "source";
+
+static int renames(uint64_t call)
+{
+	return call == NUMBER_RENAMEAT || call == NUMBER_RENAMEAT2;
+}
+
+static const void *second_of(uint64_t call)
+{
+	return renames(call) ? (const void *)source : call == NUMBER_STATX ? (const void *)&buffer : (const void *)times;
+}
+
 static void arguments_of(const struct attempt *attempt, uint64_t call, uint64_t *values)
 {
 	/* An int has nothing to say in the upper half of its register. */
@@ -66,6 +78,11 @@ static void arguments_of(const struct attempt *attempt, uint64_t call, uint64_t 
 	case NUMBER_STATX:
 		values[3] = 0xfff;
 		values[4] = (uintptr_t)&buffer;
+		break;
+	case NUMBER_RENAMEAT:
+	case NUMBER_RENAMEAT2:
+		values[2] = values[0], values[3] = values[1];
+		values[0] = (uint32_t)AT_FDCWD, values[1] = (uintptr_t)source;
 		break;
 	}
 }
@@ -102,7 +119,7 @@ static long call(const struct site *site, const struct attempt *attempt)
 	state_before.fpsr = 1 << 27 | 0x13; /* saturated, and three sticky exceptions */
 	state_before.x[19] = (uint64_t)attempt->at;
 	state_before.x[20] = (uintptr_t)attempt->path;
-	state_before.x[21] = site->call == NUMBER_STATX ? (uintptr_t)&buffer : (uintptr_t)times;
+	state_before.x[21] = (uintptr_t)second_of(site->call);
 	/* First the same instructions without the system call. Argument registers that they leave alone are set to the
 	 * arguments; the others keep a value that the call must not get: a load that is dropped shows. */
 	run_piece(site->reference_entry);
@@ -201,6 +218,44 @@ static void on_path(const struct site *site, const char *what, const char *path,
 	}
 }
 
+static void store(const char *path, const char *content)
+{
+	int fd = raw_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && write(fd, content, strlen(content)) == (ssize_t)strlen(content) && close(fd) == 0);
+}
+
+static int holds(const char *path, const char *content)
+{
+	char found[256];
+	int fd = raw_open(path, O_RDONLY | O_CLOEXEC, 0);
+	CHECK(fd >= 0);
+	ssize_t length = read(fd, found, sizeof found);
+	CHECK(close(fd) == 0);
+	return length == (ssize_t)strlen(content) && memcmp(found, content, length) == 0;
+}
+
+#define PAIR(token, expires) \
+	"{\"claudeAiOauth\":{\"accessToken\":\"a\",\"refreshToken\":\"" token "\",\"expiresAt\":" expires "}}"
+#define OLD PAIR("one", "10")
+#define PRESENT PAIR("two", "20")
+#define NEWER PAIR("three", "30")
+
+/* Onto the credentials file, of which this process has seen less than is there: what is no newer is dropped, and the
+ * answer is the same. */
+static void onto_credentials(const struct site *site, const char *content, int refused)
+{
+	const char *path = home("/.claude/.credentials.json");
+	struct attempt attempt = { .what = "onto the credentials", .at = AT_FDCWD, .path = path, .flags = 0x60000000 };
+	store(path, OLD);
+	CHECK(simply(NUMBER_MKDIRAT, SIBLING) == 0 && simply(NUMBER_UNLINKAT, SIBLING) == 0);
+	store(path, PRESENT);
+	store(source, content);
+	CHECK(call(site, &attempt) == 0 && !on_disk(source));
+	if (!holds(path, refused && redirected ? PRESENT : content))
+		PROBLEM("%s: not what a rename leaves\n", site->name);
+	CHECK(call(site, &attempt) == -ENOENT);
+}
+
 static void failures(const struct site *site)
 {
 	static char too_long[8192];
@@ -263,10 +318,17 @@ int main(int argc, char **argv)
 	}
 	redirected = active() && strcmp(state, "patched") == 0;
 	for (const struct site *site = __start_site_list; site < __stop_site_list; site++) {
-		on_path(site, "elsewhere", home("/directory"), 0);
-		on_path(site, "other.lock", home("/other.lock"), 0);
-		on_path(site, "sibling", SIBLING, IN_DIR);
-		on_path(site, "in-dir", IN_DIR, 0);
+		if (renames(site->call)) {
+			onto_credentials(site, NEWER, 0);
+			onto_credentials(site, OLD, 1);
+			onto_credentials(site, "{}", 1);
+			store(source, "");
+		} else {
+			on_path(site, "elsewhere", home("/directory"), 0);
+			on_path(site, "other.lock", home("/other.lock"), 0);
+			on_path(site, "sibling", SIBLING, IN_DIR);
+			on_path(site, "in-dir", IN_DIR, 0);
+		}
 		failures(site);
 	}
 	return problems != 0;
