@@ -1,9 +1,9 @@
 //! The configuration file, `/etc/lockspan.toml` or what `LOCKSPAN_CONFIG` names: which other clients are served.
 //!
 //! It is read by the library and by the command, with this parser, so that they cannot disagree. It takes a part of
-//! [TOML](https://toml.io): comments, `[[store]]`, and keys with `true`, `false` or a string without escapes. Whatever
-//! else a file contains is an error with its line, never skipped: a configuration that is understood by half would
-//! redirect by half.
+//! [TOML](https://toml.io): lines that are a comment, `[[store]]`, or a key with `true`, `false` or a string without
+//! escapes. Whatever else a file contains is an error with its line, never skipped: a configuration that is understood
+//! by half would redirect by half.
 
 use crate::path::split_last;
 
@@ -25,24 +25,40 @@ pub struct Config<'a> {
     /// Whether a credentials file is never replaced by a rename, but always in place: then containers that mount the
     /// file alone, and were started before, go on sharing it.
     pub inode_preserving: bool,
-    stores: [Option<Store<'a>>; MAX_STORES],
+    stores: [Store<'a>; MAX_STORES],
+    count: usize,
 }
 
 impl<'a> Config<'a> {
     /// The stores, in the file's order.
-    pub fn stores(self) -> impl Iterator<Item = Store<'a>> {
-        self.stores.into_iter().flatten()
+    pub fn stores(&self) -> &[Store<'a>] {
+        self.stores.get(..self.count).unwrap_or_default()
     }
 }
 
 /// What another client protects by a lock, or by none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Store<'a> {
-    /// The file or directory: an absolute path, or one below the home directory.
-    pub path: StorePath<'a>,
+    /// The file or directory: an absolute path, or one below the home directory, which `~/` stands for.
+    path: &'a [u8],
     /// How the client locks it.
-    pub lock: StoreLock<'a>,
+    pub lock: StoreLock,
+    /// For [`StoreLock::Gate`], the member of the JSON file that says when its token expires.
+    pub gate: &'a [u8],
 }
+
+impl<'a> Store<'a> {
+    /// Where it is.
+    pub fn path(&self) -> StorePath<'a> {
+        match self.path.strip_prefix(HOME) {
+            Some(below) => StorePath::BelowHome(below),
+            None => StorePath::Absolute(self.path),
+        }
+    }
+}
+
+/// What stands for the home directory.
+const HOME: &[u8] = b"~/";
 
 /// Where a store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,21 +79,22 @@ impl<'a> StorePath<'a> {
 }
 
 /// How a client locks its store.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StoreLock<'a> {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StoreLock {
     /// By making the directory `PATH.lock`, as npm's proper-lockfile does.
+    #[default]
     Directory,
     /// By flock(2) or fcntl(2) on the file `PATH.lock`.
     File,
-    /// Not at all. Whoever reads the file once the time in this JSON member has passed waits for the first one that
-    /// did, which is about to refresh it.
-    Gate(&'a [u8]),
+    /// Not at all. Whoever reads the file once its token has expired waits for the first one that did, which is about to
+    /// refresh it.
+    Gate,
 }
 
 /// What is wrong with a configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadLine {
-    /// Its line, from 1.
+    /// Its line, from 1; the last one for what is wrong with a store as a whole.
     pub line: u32,
     /// What is wrong with it.
     pub what: &'static str,
@@ -89,131 +106,93 @@ pub struct BadLine {
 /// The first line that cannot be followed.
 pub fn parse(text: &[u8]) -> Result<Config<'_>, BadLine> {
     let mut config = Config::default();
-    let mut stores = 0;
-    let mut draft: Option<Draft<'_>> = None;
-    let mut number = 0;
-    for line in text.split(|&byte| byte == b'\n') {
-        number += 1;
-        let bad = |what| BadLine { line: number, what };
-        let line = line.trim_ascii();
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
+    config.read_all(text).map(|()| config)
+}
+impl<'a> Config<'a> {
+    /// Adds what a configuration says.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub fn read_all(&mut self, text: &'a [u8]) -> Result<(), BadLine> {
+        let mut line = 0;
+        for text in text.split(|&byte| byte == b'\n') {
+            line += 1;
+            self.read(trim(text)).map_err(|what| BadLine { line, what })?;
         }
-        if line.starts_with(b"[") {
-            if without_comment(line) != Some(b"[[store]]") {
-                return Err(bad("the only table is [[store]]"));
-            }
-            config.add(&mut stores, draft.replace(Draft::new(number)))?;
-            continue;
+        self.stores().iter().try_for_each(Store::check).map_err(|what| BadLine { line, what })
+    }
+
+    fn read(&mut self, line: &'a [u8]) -> Result<(), &'static str> {
+        if line.first().is_none_or(|&byte| byte == b'#') {
+            return Ok(());
         }
-        let (key, value) = assignment(line).ok_or(bad("not understood: a line is KEY = VALUE"))?;
-        match (&mut draft, key, value) {
-            (None, b"inode_preserving", Value::Flag(flag)) => config.inode_preserving = flag,
-            (Some(draft), b"path", Value::Text(path)) => draft.path = Some(path),
-            (Some(draft), b"lock", Value::Text(lock)) => draft.lock = Some(lock),
-            (Some(draft), b"gate", Value::Text(member)) => draft.gate = Some(member),
-            (_, b"inode_preserving" | b"path" | b"lock" | b"gate", _) => {
-                return Err(bad("in the wrong place, or with a value of the wrong kind"));
+        if line == b"[[store]]" {
+            self.count += 1;
+            return if self.count <= MAX_STORES { Ok(()) } else { Err("too many stores") };
+        }
+        let equals =
+            line.iter().position(|&byte| byte == b'=').ok_or("not understood: a line is KEY = VALUE")?;
+        let (key, value) =
+            (trim(line.get(..equals).unwrap_or_default()), trim(line.get(equals + 1..).unwrap_or_default()));
+        let text =
+            string(value).ok_or("a value is true, false or a string in quotes, with nothing behind it");
+        let store = self.count.checked_sub(1).and_then(|last| self.stores.get_mut(last));
+        match (key, store) {
+            (b"inode_preserving", None) => {
+                self.inode_preserving = value == b"true";
+                if self.inode_preserving || value == b"false" { Ok(()) } else { Err("must be true or false") }
             }
-            _ => return Err(bad("unknown key")),
+            (b"path", Some(store)) => once(&mut store.path, text?),
+            (b"gate", Some(store)) => once(&mut store.gate, text?),
+            (b"lock", Some(store)) => {
+                store.lock = match text? {
+                    b"directory" => StoreLock::Directory,
+                    b"file" => StoreLock::File,
+                    b"none" => StoreLock::Gate,
+                    _ => return Err("must be \"directory\", \"file\" or \"none\""),
+                };
+                Ok(())
+            }
+            _ => Err("no such key here"),
         }
     }
-    config.add(&mut stores, draft)?;
-    Ok(config)
 }
 
-impl<'a> Config<'a> {
-    fn add(&mut self, count: &mut usize, draft: Option<Draft<'a>>) -> Result<(), BadLine> {
-        let Some(draft) = draft else { return Ok(()) };
-        let bad = |what| BadLine { line: draft.line, what };
-        let store = draft.store().map_err(bad)?;
-        *self.stores.get_mut(*count).ok_or(bad("too many stores"))? = Some(store);
-        *count += 1;
+impl Store<'_> {
+    fn check(&self) -> Result<(), &'static str> {
+        let starts = self.path.starts_with(b"/") || self.path.starts_with(HOME);
+        if !starts || self.path.ends_with(b"/") || split_last(self.path().bytes()).is_none() {
+            return Err("a store has a path, which starts with / or ~/ and ends with a name");
+        }
+        if self.path.len() > LONGEST_PATH {
+            return Err("the path of a store is too long");
+        }
+        let has_gate = !self.gate.is_empty();
+        if has_gate != (self.lock == StoreLock::Gate) || has_gate && !self.path.ends_with(b".json") {
+            return Err("lock = \"none\" and a gate go together, for a file whose name ends in .json");
+        }
         Ok(())
     }
 }
 
-/// A store as far as it has been read.
-struct Draft<'a> {
-    line: u32,
-    path: Option<&'a [u8]>,
-    lock: Option<&'a [u8]>,
-    gate: Option<&'a [u8]>,
-}
-
-impl<'a> Draft<'a> {
-    fn new(line: u32) -> Draft<'a> {
-        Draft { line, path: None, lock: None, gate: None }
+fn once<'a>(value: &mut &'a [u8], text: &'a [u8]) -> Result<(), &'static str> {
+    if !value.is_empty() {
+        return Err("given twice");
     }
-
-    fn store(&self) -> Result<Store<'a>, &'static str> {
-        let written = self.path.ok_or("a store needs a path")?;
-        let path = match written.strip_prefix(b"~/") {
-            Some(below) => StorePath::BelowHome(below),
-            None => StorePath::Absolute(written),
-        };
-        let names_something = written.last() != Some(&b'/') && split_last(path.bytes()).is_some();
-        if !names_something || !(written.starts_with(b"/") || written.starts_with(b"~/")) {
-            return Err("the path of a store starts with / or ~/ and ends with a name");
-        }
-        if written.len() > LONGEST_PATH {
-            return Err("the path is too long");
-        }
-        let lock = match (self.lock.unwrap_or(b"directory"), self.gate) {
-            (b"directory", None) => StoreLock::Directory,
-            (b"file", None) => StoreLock::File,
-            (b"none", Some(member)) if written.ends_with(b".json") && !member.is_empty() => {
-                StoreLock::Gate(member)
-            }
-            (b"none", Some(_)) => {
-                return Err("a gate is for a file whose name ends in .json, and names a member of it");
-            }
-            (b"none", None) => return Err("lock = \"none\" needs a gate"),
-            (b"directory" | b"file", Some(_)) => {
-                return Err("a gate is only for a client that takes no lock");
-            }
-            _ => return Err("lock is \"directory\", \"file\" or \"none\""),
-        };
-        Ok(Store { path, lock })
-    }
+    *value = text;
+    Ok(())
 }
 
-enum Value<'a> {
-    Flag(bool),
-    Text(&'a [u8]),
+/// What a TOML string says that has no need of escapes.
+fn string(value: &[u8]) -> Option<&[u8]> {
+    let text = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..b' ' | 0x7f);
+    (!text.is_empty() && text.iter().all(plain)).then_some(text)
 }
 
-/// Splits `key = value`, with a comment behind it or not.
-fn assignment(line: &[u8]) -> Option<(&[u8], Value<'_>)> {
-    let equals = line.iter().position(|&byte| byte == b'=')?;
-    let (key, rest) = line.split_at_checked(equals)?;
-    let (_, value) = rest.split_first()?;
-    let value = value.trim_ascii();
-    let value = match value.split_first()? {
-        (quote @ (b'"' | b'\''), rest) => {
-            let end = rest.iter().position(|byte| byte == quote)?;
-            let (text, after) = rest.split_at_checked(end)?;
-            let (_, after) = after.split_first()?;
-            // What follows may only be a comment; TOML's escapes, and multi-line strings, are not taken.
-            if !matches!(after.trim_ascii().first(), None | Some(b'#'))
-                || *quote == b'"' && text.contains(&b'\\')
-                || text.iter().any(|byte| byte.is_ascii_control())
-            {
-                return None;
-            }
-            Value::Text(text)
-        }
-        _ => match without_comment(value)? {
-            b"true" => Value::Flag(true),
-            b"false" => Value::Flag(false),
-            _ => return None,
-        },
-    };
-    Some((key.trim_ascii(), value))
-}
-
-fn without_comment(line: &[u8]) -> Option<&[u8]> {
-    line.split(|&byte| byte == b'#').next().map(<[u8]>::trim_ascii)
+#[inline(never)]
+fn trim(text: &[u8]) -> &[u8] {
+    text.trim_ascii()
 }
 
 #[cfg(test)]
@@ -224,37 +203,35 @@ mod tests {
 
     use super::*;
 
-    fn store<'a>(path: StorePath<'a>, lock: StoreLock<'a>) -> Store<'a> {
-        Store { path, lock }
-    }
-
     #[test]
     fn a_whole_configuration() {
         let text = br#"
             # for all containers
-            inode_preserving = true   # they mount the file alone
+            inode_preserving = true
 
             [[store]]
             path = "~/.config/tool/auth.json"
 
-            [[store]] # flock
-            path = '/srv/eca/db.transit.json'
-            lock = "file"
+            [[store]]
+              path="/srv/eca/db.transit.json"
+            lock  =  "file"
 
             [[store]]
             path = "~/.gemini/oauth_creds.json"
             lock = "none"
+            # milliseconds
             gate = "expiry_date"
         "#;
         let config = parse(text).expect("a configuration");
         assert!(config.inode_preserving);
-        let stores: Vec<_> = config.stores().collect();
+        let stores: Vec<_> =
+            config.stores().iter().map(|store| (store.path(), store.lock, store.gate)).collect();
         assert_eq!(
             stores,
             [
-                store(StorePath::BelowHome(b".config/tool/auth.json"), StoreLock::Directory),
-                store(StorePath::Absolute(b"/srv/eca/db.transit.json"), StoreLock::File),
-                store(StorePath::BelowHome(b".gemini/oauth_creds.json"), StoreLock::Gate(b"expiry_date")),
+                (StorePath::BelowHome(b".config/tool/auth.json"), StoreLock::Directory, &b""[..]),
+                (StorePath::Absolute(b"/srv/eca/db.transit.json"), StoreLock::File, b""),
+                (StorePath::BelowHome(b".gemini/oauth_creds.json"), StoreLock::Gate, b"expiry_date"),
             ]
         );
         assert_eq!(parse(b""), Ok(Config::default()));
@@ -272,18 +249,21 @@ mod tests {
             ("[[stores]]", 1),
             ("path = \"/a/b\"", 1),
             ("[[store]]", 1),
-            ("[[store]]\npath = \"relative\"", 1),
-            ("[[store]]\npath = \"/\"", 1),
-            ("[[store]]\npath = \"/a/..\"", 1),
-            ("[[store]]\npath = \"/a/\"", 1),
-            ("[[store]]\npath = \"~\"", 1),
+            ("[[store]]\npath = relative", 2),
+            ("[[store]]\npath = \"relative\"", 2),
+            ("[[store]]\npath = \"/\"", 2),
+            ("[[store]]\npath = \"/a/..\"", 2),
+            ("[[store]]\npath = \"/a/\"", 2),
+            ("[[store]]\npath = \"~\"", 2),
+            ("[[store]]\npath = \"~/\"", 2),
             ("[[store]]\npath = \"/a\\u0020b\"", 2),
             ("[[store]]\npath = \"/a\" b", 2),
             ("[[store]]\npath = \"\"\"/a\"\"\"", 2),
-            ("[[store]]\npath = \"/a\"\nlock = \"lease\"", 1),
-            ("[[store]]\npath = \"/a\"\nlock = \"none\"", 1),
-            ("[[store]]\npath = \"/a\"\nlock = \"none\"\ngate = \"expires\"", 1),
-            ("[[store]]\npath = \"/a.json\"\ngate = \"expires\"", 1),
+            ("[[store]]\npath = \"/a\"\npath = \"/b\"", 3),
+            ("[[store]]\npath = \"/a\"\nlock = \"lease\"", 3),
+            ("[[store]]\npath = \"/a.json\"\nlock = \"none\"", 3),
+            ("[[store]]\npath = \"/a\"\nlock = \"none\"\ngate = \"expires\"", 4),
+            ("[[store]]\npath = \"/a.json\"\ngate = \"expires\"", 3),
             ("[[store]]\npath = \"/a\"\ninode_preserving = true", 3),
         ] {
             assert_eq!(line(text), Err(wrong), "{text}");

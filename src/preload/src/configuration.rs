@@ -6,21 +6,18 @@ use core::ffi::CStr;
 use core::num::NonZeroUsize;
 use core::slice;
 
-use lockspan_core::config::{self, Config, DEFAULT_PATH, LARGEST, Store};
+use lockspan_core::config::{Config, DEFAULT_PATH, LARGEST, Store};
 use lockspan_lock::sys::{self, Errno, Result};
 use once_cell::race::OnceNonZeroUsize;
 
 use crate::environment::variable;
 use crate::memory::Memory;
 
-/// Where the text is, behind its length; [`NONE`] if there is no configuration.
-static TEXT: OnceNonZeroUsize = OnceNonZeroUsize::new();
+/// Where the [`Config`] is; [`NONE`] if there is no configuration.
+static CONFIG: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
 /// No address.
 const NONE: NonZeroUsize = NonZeroUsize::MAX;
-
-/// What the length takes. Bytes.
-const LENGTH: usize = size_of::<usize>();
 
 /// Reads the configuration, if there is one.
 ///
@@ -28,7 +25,7 @@ const LENGTH: usize = size_of::<usize>();
 /// There is one that cannot be read or followed.
 #[cold]
 #[inline(never)]
-pub fn load() -> core::result::Result<(), ()> {
+pub fn load() -> Result<()> {
     let given = variable(c"LOCKSPAN_CONFIG").filter(|path| !path.is_empty());
     // A signal handler would find a descriptor open that the host knows nothing of.
     let signals = sys::block_signals();
@@ -36,59 +33,48 @@ pub fn load() -> core::result::Result<(), ()> {
     if let Ok(signals) = signals {
         sys::set_signals(signals);
     }
-    match read {
-        Ok(mut memory) => {
-            if parsed(memory.bytes()).is_none() {
-                return Err(());
-            }
-            if let Some(address) = NonZeroUsize::new(memory.address)
-                && TEXT.set(address).is_ok()
-            {
-                memory.keep();
-            }
-            Ok(())
-        }
-        Err(Errno::NOENT | Errno::NOTDIR) if given.is_none() => {
-            // Another thread may have been quicker, with the same result.
-            let _ = TEXT.set(NONE);
-            Ok(())
-        }
-        Err(_) => Err(()),
-    }
+    let address = match read {
+        Ok(address) => address,
+        Err(Errno::NOENT | Errno::NOTDIR) if given.is_none() => NONE,
+        Err(errno) => return Err(errno),
+    };
+    // If another thread was quicker, with the same text, this one stays unused.
+    let _ = CONFIG.set(address);
+    Ok(())
 }
 
-fn read(path: &CStr) -> Result<Memory> {
+/// The text of a configuration, behind what it says, in memory that is never given back.
+fn read(path: &CStr) -> Result<NonZeroUsize> {
+    const START: usize = size_of::<Config<'_>>();
     let file = sys::open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0)?;
     let found = sys::stat(file.number(), c"", libc::AT_EMPTY_PATH)?;
-    let size = usize::try_from(found.st_size).ok().filter(|&size| size <= LARGEST).ok_or(Errno::FBIG)?;
-    if found.st_mode & libc::S_IFMT != libc::S_IFREG {
+    let size = usize::try_from(found.st_size).unwrap_or(usize::MAX);
+    if found.st_mode & libc::S_IFMT != libc::S_IFREG || size > LARGEST {
         return Err(Errno::INVAL);
     }
-    let mut memory = Memory::new(LENGTH + size)?;
-    let (length, text) = memory.bytes().split_at_mut_checked(LENGTH).ok_or(Errno::INVAL)?;
-    let read = sys::read_all(&file, text)?;
-    length.iter_mut().zip(read.to_ne_bytes()).for_each(|(to, from)| *to = from);
-    Ok(memory)
+    let mut memory = Memory::new(START + size)?;
+    let text = memory.bytes().get_mut(START..).unwrap_or_default();
+    let length = sys::read_all(&file, text)?;
+    let address = memory.address;
+    // SAFETY: behind the configuration, within the memory, and not written again.
+    let text = unsafe { slice::from_raw_parts((address + START) as *const u8, length) };
+    // SAFETY: the start of a page, all zeros, with room for it.
+    let config = unsafe { &mut *(address as *mut Config<'_>) };
+    *config = Config::default();
+    config.read_all(text).map_err(|_| Errno::INVAL)?;
+    memory.keep();
+    NonZeroUsize::new(address).ok_or(Errno::INVAL)
 }
 
-/// The configuration in memory that starts with the text's length.
-fn parsed(memory: &[u8]) -> Option<Config<'_>> {
-    let (length, text) = memory.split_at_checked(LENGTH)?;
-    let length = usize::from_ne_bytes(*length.first_chunk()?);
-    config::parse(text.get(..length)?).ok()
-}
-
-fn present() -> Option<Config<'static>> {
-    let address = TEXT.get().filter(|&address| address != NONE)?.get();
-    // SAFETY: mapped by `load`, at least as long as the longest text's page, and never changed or unmapped.
-    let length = unsafe { *(address as *const usize) };
-    // SAFETY: as above; the text follows its length.
-    parsed(unsafe { slice::from_raw_parts(address as *const u8, LENGTH + length) })
+fn present() -> Option<&'static Config<'static>> {
+    let address = CONFIG.get().filter(|&address| address != NONE)?;
+    // SAFETY: a configuration that `read` has made, and that nobody changes or gives back.
+    Some(unsafe { &*(address.get() as *const Config<'_>) })
 }
 
 /// Whether there is a configuration at all.
 pub fn is_present() -> bool {
-    TEXT.get().is_some_and(|address| address != NONE)
+    present().is_some()
 }
 
 /// Whether a credentials file is only ever written in place.
@@ -96,7 +82,7 @@ pub fn inode_preserving() -> bool {
     present().is_some_and(|config| config.inode_preserving)
 }
 
-/// The stores, by their number.
-pub fn stores() -> impl Iterator<Item = (usize, Store<'static>)> {
-    present().unwrap_or_default().stores().enumerate()
+/// The stores; the index is their number.
+pub fn stores() -> &'static [Store<'static>] {
+    present().map_or(&[], Config::stores)
 }

@@ -54,10 +54,10 @@ fn below(
 fn lock_of(
     kernel: &mut Linux,
     number: usize,
-    store: Store<'static>,
+    store: &'static Store<'static>,
 ) -> Option<(Directory<'static>, LockNames, Asked)> {
-    let path = store.path.bytes();
-    let itself = below(number, store.path, path, DIRECTORY_STORE.stem)?;
+    let path = store.path().bytes();
+    let itself = below(number, store.path(), path, DIRECTORY_STORE.stem)?;
     if itself.real_path(kernel.path_buffer()).is_some() {
         return Some((itself, DIRECTORY_STORE, Asked::Sibling));
     }
@@ -66,18 +66,18 @@ fn lock_of(
 }
 
 /// The directory that a store's file is in.
-fn file_of(number: usize, store: Store<'static>) -> Option<(Directory<'static>, LockNames)> {
-    let (parent, name) = split_last(store.path.bytes())?;
+fn file_of(number: usize, store: &'static Store<'static>) -> Option<(Directory<'static>, LockNames)> {
+    let (parent, name) = split_last(store.path().bytes())?;
     let names = match store.lock {
-        StoreLock::Gate(_) => gate(name),
+        StoreLock::Gate => gate(name),
         StoreLock::Directory | StoreLock::File => file_store(name),
     };
-    Some((below(number, store.path, parent, name)?, names))
+    Some((below(number, store.path(), parent, name)?, names))
 }
 
 /// The name of a store.
-fn name_of(store: Store<'static>) -> &'static [u8] {
-    split_last(store.path.bytes()).map_or(b"", |(_, name)| name)
+fn name_of(store: &'static Store<'static>) -> &'static [u8] {
+    split_last(store.path().bytes()).map_or(b"", |(_, name)| name)
 }
 
 /// Tells which lock a path is, if any, by its index and by how it was asked for; `kernel` serves it from then
@@ -97,13 +97,13 @@ pub unsafe fn target(at: c_int, path: *const c_char, kernel: &mut Linux) -> Opti
     if claude().and_then(|claude| place.is_lock_of(&claude, names, asked, kernel)).is_some() {
         return Some((index, asked));
     }
-    configuration::stores().find_map(|(number, store)| {
+    configuration::stores().iter().enumerate().find_map(|(number, store)| {
         if store.lock == StoreLock::File || name_of(store) != stem {
             return None;
         }
         let (directory, names, asked) = lock_of(kernel, number, store)?;
         place.is_lock_of(&directory, &names, asked, kernel)?;
-        if let StoreLock::Gate(_) = store.lock {
+        if let StoreLock::Gate = store.lock {
             refresh::refuse();
             return None;
         }
@@ -145,9 +145,10 @@ pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) ->
     let (whose, directory, names) = if last == CREDENTIALS {
         (Whose::Claude, claude()?, LOCKS[0])
     } else {
-        let (number, store) = configuration::stores().find(|&(_, store)| name_of(store) == last)?;
+        let (number, store) =
+            configuration::stores().iter().enumerate().find(|&(_, store)| name_of(store) == last)?;
         let (directory, names) = file_of(number, store)?;
-        (Whose::Store(number, store.lock), directory, names)
+        (Whose::Store(number, store), directory, names)
     };
     let length = directory.located(kernel.path_buffer(), at, parent, None)?;
     kernel.serve(length, &names)?;
@@ -159,8 +160,8 @@ pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) ->
 pub enum Whose {
     /// Claude Code's.
     Claude,
-    /// That of the store with this number, which is locked so.
-    Store(usize, StoreLock<'static>),
+    /// That of the store with this number.
+    Store(usize, &'static Store<'static>),
 }
 
 impl Whose {
@@ -176,16 +177,14 @@ impl Whose {
     pub fn of(directory: usize) -> Option<Whose> {
         match directory.checked_sub(CLAUDE + 1) {
             None => Some(Whose::Claude),
-            Some(number) => {
-                configuration::stores().nth(number).map(|(number, store)| Whose::Store(number, store.lock))
-            }
+            Some(number) => configuration::stores().get(number).map(|store| Whose::Store(number, store)),
         }
     }
 
     /// The number of the store, if it has a gate.
     pub fn gate(self) -> Option<usize> {
         match self {
-            Whose::Store(number, StoreLock::Gate(_)) => Some(number),
+            Whose::Store(number, store) if store.lock == StoreLock::Gate => Some(number),
             _ => None,
         }
     }
@@ -197,8 +196,8 @@ pub fn serve(kernel: &mut Linux, lock: usize) -> Option<()> {
         Some(names) => (claude()?, *names),
         None => {
             let wanted = lock.checked_sub(LOCKS.len())?;
-            let (number, store) = configuration::stores().nth(wanted)?;
-            let (directory, names, _) = lock_of(kernel, number, store)?;
+            let store = configuration::stores().get(wanted)?;
+            let (directory, names, _) = lock_of(kernel, wanted, store)?;
             (directory, names)
         }
     };
@@ -210,10 +209,7 @@ pub fn serve(kernel: &mut Linux, lock: usize) -> Option<()> {
 pub fn serve_file(kernel: &mut Linux, whose: Whose) -> Option<()> {
     let names = match whose {
         Whose::Claude => LOCKS[0],
-        Whose::Store(number, _) => {
-            let (number, store) = configuration::stores().nth(number)?;
-            file_of(number, store)?.1
-        }
+        Whose::Store(number, store) => file_of(number, store)?.1,
     };
     directory::serve_kept(kernel, whose.directory(), &names)
 }

@@ -149,10 +149,11 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
     // SAFETY: as above.
     let whose = unsafe { matching::credentials(at, path, &mut kernel) }?;
     let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
-    if let (true, Whose::Store(number, StoreLock::Gate(member))) = (reads, whose)
+    if let (true, Whose::Store(number, store)) = (reads, whose)
+        && store.lock == StoreLock::Gate
         && let Some(slot) = operations::slot(LOCKS.len() + number)
     {
-        refresh::wait(&mut kernel, slot, member);
+        refresh::wait(&mut kernel, slot, store.gate);
     }
     undisturbed(&mut kernel, |kernel| {
         if reads {
