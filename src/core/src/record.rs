@@ -123,9 +123,9 @@ impl Record {
             Some(sibling) => Some(parse_identity(sibling)?),
             None => None,
         };
-        let pid = u32::try_from(parse_number(field(lines, b"pid ")?)?).ok()?;
-        let pid_namespace = parse_number(field(lines, b"pid-namespace ")?)?;
-        let started = parse_number(field(lines, b"started ")?)?;
+        let pid = u32::try_from(number(lines, b"pid ")?).ok()?;
+        let pid_namespace = number(lines, b"pid-namespace ")?;
+        let started = number(lines, b"started ")?;
         let since = parse_time(field(lines, b"since ")?)?;
         let name = field(lines, b"host ")?;
         field(lines, LAST_LINE)?.is_empty().then_some(())?;
@@ -171,6 +171,12 @@ fn field<'a>(lines: &mut &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let value = line.strip_prefix(name)?;
     *lines = rest.get(1..)?;
     Some(value)
+}
+
+/// The number behind the name in the next line, as above.
+#[inline(never)]
+fn number(lines: &mut &[u8], name: &[u8]) -> Option<u64> {
+    parse_number(field(lines, name)?)
 }
 
 /// Whether a word is the one (true) or the other (false).

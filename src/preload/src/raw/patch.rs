@@ -10,7 +10,7 @@ use core::{ptr, slice};
 use lockspan_core::sites::{LONGEST, Site, Sites, number, wanted};
 use lockspan_core::stub::native as stub;
 use lockspan_core::text::copy;
-use lockspan_lock::sys::{self, Errno};
+use lockspan_lock::sys::{self, Descriptor, Errno};
 
 use super::{Blind, entry};
 use crate::memory::Memory;
@@ -48,24 +48,13 @@ fn patch_undisturbed(program: &Program, sites: &Sites<'_>) -> Result<(), Blind> 
     work.write(&mut stubs, &mut copies).ok_or(Blind::NoRoom)?;
     make_code(&stubs)?;
     make_code(&copies)?;
-    let moved = work.each_page(pages, |index, to| {
-        // SAFETY: there is no other thread. The copy does what the page did, the stubs included, and is not used
-        // by its old address any more.
-        unsafe { sys::move_over(copies.address + index * work.page, work.page, to.address) }?;
-        entry::written(to.address, work.page);
-        Ok(())
-    });
-    let Err(done) = moved else {
+    let Err(done) = work.move_pages(&copies) else {
         stubs.keep();
         copies.keep();
         return Ok(());
     };
     // The move that failed may have unmapped its target.
-    let restored = work.each_page(done + 1, |_, to| {
-        // SAFETY: the loader has mapped the page from there.
-        unsafe { sys::map_code_over(to.address, work.page, &file, to.offset) }
-    });
-    if restored.is_err() {
+    if work.restore_pages(done + 1, &file).is_err() {
         // A page that stays leads to stubs, and these to plain calls, since the library is turned off.
         stubs.keep();
     }
@@ -84,33 +73,61 @@ struct Work<'a> {
 enum Step {
     /// A page of the program is to be replaced.
     Page(Place),
-    /// A site is to be written, so many bytes behind the start of the first copy of a page.
-    Site { site: Site, address: usize, behind: usize },
+    /// The site is to be written, so many bytes behind the start of the first copy of a page.
+    Site { address: usize, behind: usize },
+    /// The site is nowhere in the program.
+    Lost,
+}
+
+/// The pages and sites, each site behind the last page that it touches.
+struct Steps<'a> {
+    work: &'a Work<'a>,
+    sites: Sites<'a>,
+    /// The site that the last step was for.
+    site: Option<Site>,
+    /// Whether only pages of it have come.
+    is_pending: bool,
+    /// How many pages have come, and the last of them.
+    pages: usize,
+    last: usize,
+}
+
+impl Steps<'_> {
+    #[inline(never)]
+    fn next(&mut self) -> Option<Step> {
+        if !self.is_pending {
+            self.site = Some(self.sites.next()?);
+        }
+        self.is_pending = false;
+        let Some((place, start, length)) = self.work.place(self.site.as_ref()?) else {
+            return Some(Step::Lost);
+        };
+        let page = self.work.page;
+        let page_of = |address: usize| address & !(page - 1);
+        let (first_needed, last_needed) = (page_of(start), page_of(start + length - 1));
+        if self.pages > 0 && self.last >= last_needed {
+            let behind = (self.pages * page).wrapping_sub(self.last + page - start);
+            return Some(Step::Site { address: place.address, behind });
+        }
+        self.is_pending = true;
+        self.last = if self.pages > 0 && self.last >= first_needed { last_needed } else { first_needed };
+        self.pages += 1;
+        let offset = place.offset.wrapping_add(self.last as u64).wrapping_sub(place.address as u64);
+        Some(Step::Page(Place { address: self.last, offset }))
+    }
+
+    fn next_page(&mut self) -> Option<Place> {
+        loop {
+            if let Step::Page(place) = self.next()? {
+                return Some(place);
+            }
+        }
+    }
 }
 
 impl Work<'_> {
-    /// The pages and sites, each site behind the last page that it touches.
-    fn steps(&self) -> impl Iterator<Item = Option<Step>> {
-        let mut sites = self.sites.clone();
-        let (mut pages, mut last) = (0usize, 0usize);
-        let mut current = None;
-        core::iter::from_fn(move || {
-            let site = current.or_else(|| sites.next())?;
-            current = None;
-            Some(self.place(&site).map(|(place, start, length)| {
-                let page_of = |address: usize| address & !(self.page - 1);
-                let (first_needed, last_needed) = (page_of(start), page_of(start + length - 1));
-                if pages > 0 && last >= last_needed {
-                    let behind = (pages * self.page).wrapping_sub(last + self.page - start);
-                    return Step::Site { site, address: place.address, behind };
-                }
-                current = Some(site);
-                last = if pages > 0 && last >= first_needed { last_needed } else { first_needed };
-                pages += 1;
-                let offset = place.offset.wrapping_add(last as u64).wrapping_sub(place.address as u64);
-                Step::Page(Place { address: last, offset })
-            }))
-        })
+    fn steps(&self) -> Steps<'_> {
+        Steps { work: self, sites: self.sites.clone(), site: None, is_pending: false, pages: 0, last: 0 }
     }
 
     /// Where a site is, and the address and length of what replaces its instruction.
@@ -122,63 +139,80 @@ impl Work<'_> {
 
     /// Compares the program with its table, byte for byte; how many pages and sites there are.
     fn verify(&self) -> Result<(usize, usize), Blind> {
-        let (mut pages, mut count) = (0, 0);
-        for step in self.steps() {
-            match step.ok_or(Blind::Unverified)? {
-                Step::Page(_) => pages += 1,
-                Step::Site { site, address, .. } => {
+        let mut steps = self.steps();
+        let mut count = 0;
+        while let Some(step) = steps.next() {
+            match (step, &steps.site) {
+                (Step::Page(_), _) => {}
+                (Step::Site { address, .. }, Some(site)) => {
                     let length = site.bytes().len().min(LONGEST);
                     // SAFETY: code of the program, mapped to be read.
                     let found = unsafe { slice::from_raw_parts(address as *const u8, length) };
-                    if found != site.bytes() || !number(&site).is_some_and(wanted) {
+                    if found != site.bytes() || !number(site).is_some_and(wanted) {
                         return Err(Blind::Unverified);
                     }
                     count += 1;
                 }
+                _ => return Err(Blind::Unverified),
             }
         }
-        if count == 0 { Err(Blind::BadTable) } else { Ok((pages, count)) }
+        if count == 0 { Err(Blind::BadTable) } else { Ok((steps.pages, count)) }
     }
 
     /// Writes the stubs, and the copies of the pages with the jumps to them.
     fn write(&self, stubs: &mut Memory, copies: &mut Memory) -> Option<()> {
-        let (mut pages, mut count) = (0, 0);
-        for step in self.steps().flatten() {
+        let mut steps = self.steps();
+        let mut start = 0;
+        while let Some(step) = steps.next() {
             match step {
                 Step::Page(place) => {
-                    let copy = copies.bytes().get_mut(pages * self.page..)?.get_mut(..self.page)?;
+                    let copy =
+                        copies.bytes().get_mut((steps.pages - 1) * self.page..)?.get_mut(..self.page)?;
                     // SAFETY: a page of the program, mapped to be read; the copy is memory of ours.
                     unsafe {
                         ptr::copy_nonoverlapping(place.address as *const u8, copy.as_mut_ptr(), self.page)
                     };
-                    pages += 1;
                 }
-                Step::Site { site, address, behind } => {
-                    let start = count * stub::LARGEST;
+                Step::Site { address, behind } => {
+                    let site = steps.site.as_ref()?;
                     let stub = (stubs.address + start) as u64;
                     let code = stubs.bytes().get_mut(start..)?;
                     let entry = entry::enter as *const () as u64;
-                    stub::write(code, &site, address as u64, stub, entry)?;
-                    let (_, jump) = stub::replacement(&site, address as u64, stub)?;
+                    stub::write(code, site, address as u64, stub, entry)?;
+                    let (_, jump) = stub::replacement(site, address as u64, stub)?;
                     copy(copies.bytes().get_mut(behind..)?, &jump)?;
-                    count += 1;
+                    start += stub::LARGEST;
                 }
+                Step::Lost => return None,
             }
         }
         Some(())
     }
 
-    /// Does something to the first `count` pages; how many were done if one failed.
-    fn each_page(
-        &self,
-        count: usize,
-        mut act: impl FnMut(usize, Place) -> Result<(), Errno>,
-    ) -> Result<(), usize> {
-        let pages = self.steps().flatten().filter_map(|step| match step {
-            Step::Page(place) => Some(place),
-            Step::Site { .. } => None,
-        });
-        pages.take(count).enumerate().try_for_each(|(index, place)| act(index, place).map_err(|_| index))
+    /// Moves the copies over the pages; how many were moved if one could not be.
+    fn move_pages(&self, copies: &Memory) -> Result<(), usize> {
+        let mut steps = self.steps();
+        let mut done = 0;
+        while let Some(to) = steps.next_page() {
+            // SAFETY: there is no other thread. The copy does what the page did, the stubs included, and is not used
+            // by its old address any more.
+            unsafe { sys::move_over(copies.address + done * self.page, self.page, to.address) }
+                .map_err(|_| done)?;
+            entry::written(to.address, self.page);
+            done += 1;
+        }
+        Ok(())
+    }
+
+    /// Maps the first pages from the program's file again.
+    fn restore_pages(&self, count: usize, file: &Descriptor) -> Result<(), Errno> {
+        let mut steps = self.steps();
+        for _ in 0..count {
+            let Some(to) = steps.next_page() else { break };
+            // SAFETY: the loader has mapped the page from there.
+            unsafe { sys::map_code_over(to.address, self.page, file, to.offset) }?;
+        }
+        Ok(())
     }
 }
 
