@@ -316,7 +316,9 @@ fn made<K: Kernel>(kernel: &mut K, place: Place, start: u64) -> core::result::Re
     if took < stale::SMALLEST_THRESHOLD.unsigned_abs() { Ok(stat.identity) } else { Err(Blocked::Foreign) }
 }
 
-/// Replaces the lock directory in the way if its owner is proven dead.
+/// Replaces the lock directory in the way if its owner is proven dead. Apart from its caller, whose frame need not hold
+/// two records.
+#[inline(never)]
 fn replace_dead<K: Kernel>(
     kernel: &mut K,
     guard: Option<Guard>,

@@ -81,7 +81,9 @@ unsafe fn served(at: c_int, path: *const c_char, would: &'static str, kernel: &m
     Some(Target { lock, asked, slot })
 }
 
-/// Takes a step of the protocol, during which no signal handler runs.
+/// Takes a step of the protocol, during which no signal handler runs. Apart from its caller, whose path would be in the
+/// way of the step's own variables.
+#[inline(never)]
 pub fn undisturbed<R>(kernel: &mut Linux, step: impl FnOnce(&mut Linux) -> R) -> R {
     kernel.block_signals();
     let result = step(kernel);
