@@ -185,7 +185,7 @@ int main(void)
 	snprintf(parent, sizeof parent, "/tmp/lockspan-errors-%d", (int)getpid());
 	CHECK(mkdir(parent, 0755) == 0 && chmod(parent, 01777) == 0);
 	for (int other = 0; other < 2; other++) {
-		snprintf(directory, sizeof directory, "%s/%d", parent, other);
+		snprintf(directory, sizeof directory, "%.400s/%d", parent, other);
 		snprintf(credentials, sizeof credentials, "%s/.credentials.json", directory);
 		snprintf(temporary, sizeof temporary, "%s/tmp", directory);
 		CHECK(setenv("CLAUDE_CONFIG_DIR", directory, 1) == 0);
@@ -221,6 +221,6 @@ int main(void)
 		CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
 	}
 	char command[300];
-	snprintf(command, sizeof command, "chmod -R u+rwx %s; rm -rf %s", parent, parent);
+	snprintf(command, sizeof command, "chmod -R u+rwx %.100s; rm -rf %.100s", parent, parent);
 	return system(command) == 0 ? 0 : 1;
 }

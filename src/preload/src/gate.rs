@@ -9,6 +9,7 @@ use lockspan_core::Time;
 use lockspan_lock::sys::{self, Errno};
 
 use crate::credentials::{self, Replaced, Seen};
+use crate::environment;
 use crate::hook::Word;
 use crate::operations::{self, When};
 use crate::shell::{self, Found};
@@ -36,6 +37,8 @@ pub static NAMED: [u64; BITS / 64] = {
 /// result.
 pub unsafe fn raw(number: c_long, [a, b, c, d, e, f]: [Word; 6]) -> isize {
     let mut arguments = [a, b, c, d, e];
+    // As for a hook: there is room for it here.
+    environment::mode();
     // SAFETY: the host's arguments.
     let then = match unsafe { decide(number, &mut arguments) } {
         Decision::Answered(Ok(())) => return 0,
@@ -206,7 +209,7 @@ pub unsafe fn finish(number: c_long, arguments: &Arguments, then: Then) {
         Then::Nothing => {}
         // SAFETY: the call has filled the caller's buffer.
         Then::Show(mtime) => unsafe { show(number, arguments, mtime) },
-        Then::Replaced(seen) => seen.remember(),
+        Then::Replaced(seen) => seen.remember_put(),
     }
 }
 

@@ -62,14 +62,26 @@ impl Seen {
         Seen { gate: whose.gate(), ..Seen::read(kernel, generation) }
     }
 
-    /// From now on this process has seen it: it read it, or has put it there.
-    pub fn remember(self) {
+    /// From now on this process has seen it: it has read it, or put it there. `kernel` serves it.
+    fn remember(self, kernel: &mut Linux) {
+        self.note();
+        if let Some(number) = self.gate {
+            refresh::done(kernel, number);
+        }
+    }
+
+    /// The same, where nothing is served any more.
+    pub fn remember_put(self) {
+        self.note();
+        if let Some(number) = self.gate {
+            refresh::serve_done(number);
+        }
+    }
+
+    fn note(self) {
         SEEN_AT.store(sys::monotonic(), Ordering::Relaxed);
         SEEN_OF.store(self.of, Ordering::Relaxed);
         SEEN.store(self.generation, Ordering::Relaxed);
-        if let Some(number) = self.gate {
-            refresh::done(number);
-        }
     }
 }
 
@@ -97,7 +109,7 @@ pub fn note(kernel: &mut Linux) {
         if mounted && found.file.st_nlink == 0 {
             left_behind();
         }
-        Seen::read(kernel, generation(pair(found.bytes()))).remember();
+        Seen::read(kernel, generation(pair(found.bytes()))).remember(kernel);
     }
 }
 
@@ -123,6 +135,9 @@ pub enum Opened {
 #[cold]
 #[inline(never)]
 pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
+    if staged::any() {
+        staged::finish();
+    }
     // SAFETY: the caller's path.
     match unsafe { open(at, path, flags) } {
         Some(descriptor) => Opened::Descriptor(descriptor),
@@ -141,9 +156,6 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
         || !path_bytes.ends_with(CREDENTIALS) && !configuration::is_present()
     {
         return None;
-    }
-    if staged::any() {
-        staged::finish();
     }
     let mut kernel = Linux::new();
     // SAFETY: as above.
@@ -247,7 +259,7 @@ fn replace_found(
     }
     let result = put::in_place(target, &mut present, &mut new);
     if result.is_ok() {
-        seen.remember();
+        seen.remember(kernel);
         // What was to be done is done.
         let _ = sys::unlink(from_at, from);
     }
@@ -284,6 +296,6 @@ fn exchange(kernel: &mut Linux, whose: Whose, new: &mut Content) -> Result<()> {
     if keeps_file || put::by_rename(kernel, &found, new).is_err() {
         put::in_place(&target, &mut present, new)?;
     }
-    Seen::put(kernel, whose, generation(pair_of_new)).remember();
+    Seen::put(kernel, whose, generation(pair_of_new)).remember(kernel);
     Ok(())
 }

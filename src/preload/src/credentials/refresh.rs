@@ -75,13 +75,19 @@ pub fn wait(kernel: &mut Linux, slot: &Slot, member: &[u8]) {
     }
 }
 
-/// This process has replaced the file of the store with this number.
+/// This process has replaced the file of the store with this number, whose gate `kernel` serves.
+pub fn done(kernel: &mut Linux, number: usize) {
+    if let Some(slot) = operations::slot(LOCKS.len() + number) {
+        protocol::remove(kernel, slot, Asked::Lock);
+    }
+}
+
+/// The same, where nothing is served any more.
 #[cold]
 #[inline(never)]
-pub fn done(number: usize) {
+pub fn serve_done(number: usize) {
     let mut kernel = Linux::new();
-    let lock = LOCKS.len() + number;
-    if let (Some(slot), Some(())) = (operations::slot(lock), matching::serve(&mut kernel, lock)) {
-        undisturbed(&mut kernel, |kernel| protocol::remove(kernel, slot, Asked::Lock));
+    if matching::serve(&mut kernel, LOCKS.len() + number).is_some() {
+        undisturbed(&mut kernel, |kernel| done(kernel, number));
     }
 }

@@ -18,6 +18,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use lockspan_lock::sys::Descriptor;
 
 use crate::credentials::{self, Opened, Replaced, staged};
+use crate::environment;
 use crate::gate::{self, Decision, Then};
 use crate::operations;
 use crate::real::Real;
@@ -57,6 +58,8 @@ pub unsafe extern "C" fn serve(symbol: Symbol, arguments: &mut Arguments, matche
     let row = symbol as usize;
     let is_looked_at = || Symbol::is_watched(row) && staged::any();
     if matched || is_looked_at() {
+        // The settings are read here, where there is no path of ours on the stack: stacks may be small.
+        environment::mode();
         // SAFETY: the caller's arguments.
         if let Some(result) = unsafe { symbol.operation(&mut call) } {
             let [first, ..] = arguments;
@@ -164,7 +167,7 @@ impl Call<'_> {
                 // SAFETY: the caller's arguments.
                 let result = unsafe { self.original() };
                 if result as c_int == 0 {
-                    seen.remember();
+                    seen.remember_put();
                 }
                 Some(result)
             }
