@@ -325,15 +325,19 @@ fn replace_dead<K: Kernel>(
     mode: u32,
 ) -> core::result::Result<Taken, Blocked> {
     let guard = guard.filter(|guard| guard.coherent).ok_or(Blocked::Foreign)?;
-    let record = kernel.read_record(Place::Record).ok_or(Blocked::Foreign)?;
-    let lock = kernel.stat(Place::Lock).map_err(|_| Blocked::Foreign)?.identity;
-    let owner = kernel.owner();
-    if !record.proves_dead(owner.boot.as_ref(), guard.file, lock) || runs_on(kernel, &owner, &record) {
-        return Err(Blocked::Foreign);
-    }
+    let lock = dead_lock(kernel, guard.file).ok_or(Blocked::Foreign)?;
     remove_exactly(kernel, Place::Lock, lock).map_err(|_| Blocked::Foreign)?;
     kernel.mkdir(Place::Lock, mode).map_err(|_| Blocked::Foreign)?;
     Ok(Taken::FromDead)
+}
+
+/// The lock directory in the way, if its owner is proven dead; `guard` is the file of the coherent guard in hand.
+fn dead_lock<K: Kernel>(kernel: &mut K, guard: Identity) -> Option<Identity> {
+    let record = kernel.read_record(Place::Record)?;
+    let lock = kernel.stat(Place::Lock).ok()?.identity;
+    let owner = kernel.owner();
+    let dead = record.proves_dead(owner.boot.as_ref(), guard, lock) && !runs_on(kernel, &owner, &record);
+    dead.then_some(lock)
 }
 
 /// Whether the process that a record names is there to be seen: it gave up its guard by exec, and its lock is not
@@ -352,14 +356,7 @@ fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, lock: Identi
         (Err(Errno::EXIST), Some(guard)) => {
             let sibling = kernel.stat(Place::Sibling)?.identity;
             let place = Place::SiblingRecord(sibling_key(sibling));
-            let owner = kernel.owner();
-            // A record of this very lock is our own.
-            let dead = kernel.read_record(place).is_some_and(|record| {
-                !record.names(lock)
-                    && record.proves_sibling_dead(owner.boot.as_ref(), guard, sibling)
-                    && !runs_on(kernel, &owner, &record)
-            });
-            if !dead {
+            if !is_dead_sibling(kernel, guard, Some(lock), sibling) {
                 return Err(Errno::EXIST);
             }
             remove_exactly(kernel, Place::Sibling, sibling).map_err(|_| Errno::EXIST)?;
@@ -367,6 +364,61 @@ fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, lock: Identi
             kernel.mkdir(Place::Sibling, mode)
         }
         (result, _) => result,
+    }
+}
+
+/// Whether the owner of this sibling is proven dead; `guard` is the file of the coherent guard in hand, `lock` the
+/// lock that is held with it.
+fn is_dead_sibling<K: Kernel>(
+    kernel: &mut K,
+    guard: Identity,
+    lock: Option<Identity>,
+    sibling: Identity,
+) -> bool {
+    let owner = kernel.owner();
+    kernel.read_record(Place::SiblingRecord(sibling_key(sibling))).is_some_and(|record| {
+        // A record of this very lock is our own.
+        !lock.is_some_and(|lock| record.names(lock))
+            && record.proves_sibling_dead(owner.boot.as_ref(), guard, sibling)
+            && !runs_on(kernel, &owner, &record)
+    })
+}
+
+/// Removes the lock directory at a path if its owner is proven dead, and makes nothing. For tools that tidy up:
+/// clients do so on their way to the lock.
+///
+/// Answers whether something was removed. A sibling is to be removed before the lock, as holders do it.
+///
+/// # Errors
+/// The kernel's, for a directory that could be removed but for that.
+pub fn remove_dead<K: Kernel>(kernel: &mut K, asked: Asked) -> Result<bool> {
+    let place = asked.place();
+    let Ok(found) = kernel.stat(place) else { return Ok(false) };
+    let record = match asked {
+        Asked::Lock => Place::Record,
+        Asked::Sibling => Place::SiblingRecord(sibling_key(found.identity)),
+    };
+    // Without a record nothing is proven. To lock the guard could make one.
+    if kernel.read_record(record).is_none() {
+        return Ok(false);
+    }
+    let Ok(Some(guard)) = lock_guard(kernel) else { return Ok(false) };
+    let dead = guard.coherent
+        && match asked {
+            Asked::Lock => dead_lock(kernel, guard.file) == Some(found.identity),
+            Asked::Sibling => is_dead_sibling(kernel, guard.file, None, found.identity),
+        };
+    let result = if dead { remove_exactly(kernel, place, found.identity) } else { Ok(()) };
+    if dead && result.is_ok() {
+        // What it says of a directory that is gone can prove nothing any more.
+        let _ = kernel.unlink(record);
+    }
+    kernel.guard_drop(guard.handle);
+    match result {
+        Ok(()) => Ok(dead),
+        // Somebody else was quicker.
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 
