@@ -3,7 +3,6 @@
 //! It never links the hooks, starts no client on its own, refreshes no token and prints none. Data goes to
 //! stdout, talk to stderr.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "its callers, run and clean, follow"))]
 mod dead;
 mod program;
 mod reach;
@@ -12,7 +11,6 @@ mod scan;
 mod settings;
 mod status;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,13 +28,11 @@ struct Arguments {
 enum Command {
     /// Runs a command with the library loaded
     ///
-    /// The command replaces lockspan, so that its pid, signals, terminal and exit status are its own. Exit
-    /// status 125: lockspan refused; 126: the command cannot be run; 127: it was not found.
-    Run {
-        /// The command and its arguments
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<OsString>,
-    },
+    /// The command replaces lockspan, so that its pid, signals, terminal and exit status are its own; with --serial,
+    /// --slot, --tokens or --timeout lockspan stays as its parent, passes signals on and ends as it does. Exit status
+    /// 125: lockspan refused; 126: the command cannot be run; 127: it was not found; 124: --timeout ended it; 1: what
+    /// --serial or --slot waits for did not come.
+    Run(run::Options),
     /// Writes down where a program makes its own system calls
     ///
     /// For a program that makes its locks by syscall instructions of its own, so that the library can take those
@@ -69,7 +65,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let (result, failure) = match arguments.command {
-        Command::Run { command } => (run::run(&command).map(|never| match never {}), run::REFUSED),
+        Command::Run(options) => (run::run(&options).map(|never| match never {}), run::REFUSED),
         Command::Scan { file, output, json } => (scan::scan(&file, output.as_deref(), json), 1),
         Command::Status { json } => (status::status(json), 1),
     };

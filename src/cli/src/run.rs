@@ -1,19 +1,39 @@
-//! `lockspan run`: replaces itself by a command with the library loaded.
+//! `lockspan run`: runs a command with the library loaded.
+//!
+//! Without options that wait for something it replaces itself by the command. With one it stays as the parent, and
+//! gives the command nothing that would outlive it.
+
+mod directory;
+mod family;
+mod flock;
+mod library;
+mod parent;
+mod secret;
+mod serial;
+mod shared;
+mod slots;
+mod timeout;
+mod tokens;
 
 use std::convert::Infallible;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
+use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::{program, settings};
+use slots::Slot;
 
 /// Exit status when lockspan itself refuses, as env(1) has it.
 pub const REFUSED: u8 = 125;
+
+/// Exit status of a command that was ended by `--timeout`, as timeout(1) has it.
+const ENDED: u8 = 124;
 
 /// Why a command was not started.
 #[derive(Debug)]
@@ -24,96 +44,110 @@ pub enum Failure {
     CannotRun(String),
     /// It is not there.
     NotFound(String),
+    /// Others did not make room for it in time.
+    Waited(String),
 }
 
 impl Failure {
-    /// The exit status, as env(1) has it.
+    /// The exit status, as env(1) has it, and for waiting as flock(1) has it.
     pub fn status(&self) -> u8 {
         match self {
             Failure::Refused(_) => REFUSED,
             Failure::CannotRun(_) => 126,
             Failure::NotFound(_) => 127,
+            Failure::Waited(_) => 1,
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Failure::Refused(why) | Failure::CannotRun(why) | Failure::NotFound(why)) = self;
+        let (Failure::Refused(why) | Failure::CannotRun(why) | Failure::NotFound(why) | Failure::Waited(why)) =
+            self;
         formatter.write_str(why)
     }
 }
 
 impl std::error::Error for Failure {}
 
+/// What to run, and when.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Runs while no other command of this login does: holds a flock on session.lock in the config directory, as
+    /// `flock -w 600 ~/.claude/session.lock COMMAND` does
+    #[arg(long, group = "turn")]
+    serial: bool,
+    /// Runs while fewer than --slots commands of this name do, in all containers that share the config directory;
+    /// `token` stands for the setup-token in CLAUDE_CODE_OAUTH_TOKEN
+    #[arg(long, value_name = "NAME|token", group = "turn")]
+    slot: Option<String>,
+    /// How many commands of that name may run at the same time
+    #[arg(long, value_name = "N", default_value = "1", requires = "slot", value_parser = clap::value_parser!(u16).range(1..))]
+    slots: u16,
+    /// How long --serial and --slot wait before they give up with exit status 1
+    #[arg(long, value_name = "SECONDS", default_value = "600", requires = "turn", value_parser = seconds)]
+    wait: Duration,
+    /// Gives the command the setup-token of this file, one in each line, that was not used for the longest time
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+    /// Ends the command after this time: by SIGTERM, 10 seconds later by SIGKILL, or up to 60 seconds later as long
+    /// as it holds a lock of the login
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true)]
+    command: Vec<OsString>,
+}
+
+/// The longest time that an option takes: three years, which no clock of the kernel's has trouble with.
+const LONGEST: f64 = 1e8;
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=LONGEST).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!("a number of seconds is wanted, from 0 to {LONGEST}")),
+    }
+}
+
 /// Runs a command; returns only if that fails.
 ///
 /// # Errors
 /// [`Failure`], or a setting that cannot be followed.
-pub fn run(command: &[OsString]) -> Result<Infallible> {
+pub fn run(options: &Options) -> Result<Infallible> {
     settings::mode()?;
-    let library = library()?;
-    let [name, arguments @ ..] = command else { unreachable!("the command line has at least one word") };
+    let slot = options.slot.as_deref().map(Slot::parse).transpose()?;
+    let directory = directory::check()?;
+    let library = library::find()?;
+    let [name, arguments @ ..] = &*options.command else {
+        unreachable!("the command line has at least one word")
+    };
     let program = program::find(name)?;
     program::check(&program)?;
     let mut command = Command::new(&program);
-    command.arg0(name).args(arguments).env("LD_PRELOAD", preload(&library, std::env::var_os("LD_PRELOAD")));
-    if std::env::var_os("UV_USE_IO_URING").is_none() {
-        // File operations in an io_uring pass every hook by.
-        command.env("UV_USE_IO_URING", "0");
+    command.arg0(name).args(arguments);
+    library::load(&mut command, &library);
+
+    // As timeout(1) has it, 0 is no limit.
+    let limit = options.timeout.filter(|limit| !limit.is_zero());
+    if !options.serial && slot.is_none() && options.tokens.is_none() && limit.is_none() {
+        let error = command.exec();
+        return Err(Failure::CannotRun(format!("{}: {error}", program.display())).into());
     }
-    let error = command.exec();
-    Err(Failure::CannotRun(format!("{}: {error}", program.display())).into())
-}
-
-/// The library's file name.
-const LIBRARY: &str = "liblockspan.so";
-
-/// Finds the library: beside the command, where it is built, or in the `lib` beside the command's `bin`, where
-/// it is installed.
-fn library() -> Result<PathBuf, Failure> {
-    let own = std::env::current_exe().map_err(|error| Failure::Refused(format!("own path: {error}")))?;
-    let directory = own.parent().unwrap_or(Path::new("/"));
-    let candidates = [directory.join(LIBRARY), directory.join("../lib").join(LIBRARY)];
-    let found = candidates.iter().find_map(|candidate| candidate.canonicalize().ok());
-    let Some(library) = found else {
-        let tried = candidates.map(|candidate| candidate.display().to_string()).join(" and ");
-        return Err(Failure::Refused(format!("{LIBRARY} not found: tried {tried}")));
-    };
-    if library.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b' ' | b':')) {
-        // The loader splits LD_PRELOAD there, and has no way to quote.
-        let why = "its path has a space or a colon, which LD_PRELOAD cannot express; install it elsewhere";
-        return Err(Failure::Refused(format!("{}: {why}", library.display())));
+    let deadline = Instant::now() + options.wait;
+    // Locked until this process ends, whatever ends it. Always in this order, so that nobody waits in a circle.
+    let mut locked: Vec<File> = Vec::new();
+    if options.serial {
+        locked.push(serial::take(&directory, deadline)?);
     }
-    Ok(library)
-}
-
-/// The value of LD_PRELOAD with the library first, and once.
-fn preload(library: &Path, present: Option<OsString>) -> OsString {
-    let mut value = library.as_os_str().to_owned();
-    let present = present.unwrap_or_default();
-    for other in present.as_bytes().split(|byte| matches!(byte, b' ' | b':')) {
-        if !other.is_empty() && other != library.as_os_str().as_bytes() {
-            value.push(":");
-            value.push(OsStr::from_bytes(other));
-        }
+    let mut token = tokens::given();
+    if let Some(file) = &options.tokens {
+        let (picked, used) = tokens::pick(&directory, file, deadline)?;
+        command.env(tokens::VARIABLE, picked.reveal());
+        token = Some(picked);
+        locked.push(used);
     }
-    value
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_library_is_preloaded_first_and_once() {
-        let value = |present: Option<&str>| {
-            preload(Path::new("/l/liblockspan.so"), present.map(OsString::from)).into_string().unwrap()
-        };
-        assert_eq!(value(None), "/l/liblockspan.so");
-        assert_eq!(value(Some("")), "/l/liblockspan.so");
-        assert_eq!(value(Some("/a.so /b.so")), "/l/liblockspan.so:/a.so:/b.so");
-        assert_eq!(value(Some("/l/liblockspan.so")), "/l/liblockspan.so");
-        assert_eq!(value(Some("/a.so:/l/liblockspan.so")), "/l/liblockspan.so:/a.so");
+    if let Some(slot) = &slot {
+        locked.push(slots::take(&directory, slot, token.as_ref(), options.slots, deadline)?);
     }
+    parent::run(command, limit, &directory)
 }

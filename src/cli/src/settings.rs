@@ -29,17 +29,25 @@ pub fn mode() -> Result<Mode> {
 /// # Errors
 /// No variable names one, or there is none at the path named.
 pub fn config_directory_path() -> Result<PathBuf> {
+    let given = config_directory_given()?;
+    fs::canonicalize(&given).with_context(|| format!("no config directory at {}", given.display()))
+}
+
+/// The same as the environment names it, whether it is there or not.
+///
+/// # Errors
+/// No variable names one.
+pub fn config_directory_given() -> Result<PathBuf> {
     let value = |name: &str| std::env::var_os(name);
     let (secure, config, home): (Option<OsString>, _, _) =
         (value("CLAUDE_SECURESTORAGE_CONFIG_DIR"), value("CLAUDE_CONFIG_DIR"), value("HOME"));
     let bytes = |value: &'_ Option<OsString>| value.as_ref().map(|value| value.as_bytes().to_vec());
     let (secure, config, home) = (bytes(&secure), bytes(&config), bytes(&home));
-    let given = match config_directory(secure.as_deref(), config.as_deref(), home.as_deref()) {
+    Ok(match config_directory(secure.as_deref(), config.as_deref(), home.as_deref()) {
         Some(ConfigDirectory::Given(path)) => PathBuf::from(OsStr::from_bytes(path)),
         Some(ConfigDirectory::BelowHome(home)) => {
             Path::new(OsStr::from_bytes(home)).join(OsStr::from_bytes(CONFIG_BELOW_HOME))
         }
         None => bail!("no config directory: neither CLAUDE_CONFIG_DIR nor HOME is set"),
-    };
-    fs::canonicalize(&given).with_context(|| format!("no config directory at {}", given.display()))
+    })
 }

@@ -1,0 +1,9 @@
+//! `lockspan run`, the real command with the real library, beside shells and their flock(1), and model clients in C.
+
+mod refusals;
+mod serial;
+mod signals;
+mod slots;
+mod support;
+mod timeout;
+mod tokens;
