@@ -61,10 +61,11 @@ fn held_by(holder: Option<String>) -> String {
 }
 
 /// Takes an exclusive flock of a file; it lasts until the file is closed. Tries once where the deadline is over.
+/// `what` is said to be waited for.
 ///
 /// # Errors
 /// [`Failure::Waited`], or [`Failure::Refused`] where flock does not work.
-pub fn take(file: File, path: &Path, deadline: Instant) -> Result<File, Failure> {
+pub fn take(file: File, path: &Path, what: &str, deadline: Instant) -> Result<File, Failure> {
     if try_take(&file, path)? {
         return Ok(file);
     }
@@ -75,7 +76,7 @@ pub fn take(file: File, path: &Path, deadline: Instant) -> Result<File, Failure>
         // Nobody listens any more if this fails.
         let _ = sender.send(fs2::FileExt::lock_exclusive(&copy));
     });
-    let mut waiting = Waiting::new(path.display().to_string(), deadline);
+    let mut waiting = Waiting::new(what.to_owned(), deadline);
     loop {
         match receiver.recv_timeout(waiting.step(|| holder(&file))?) {
             Ok(locked) => {

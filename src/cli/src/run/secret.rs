@@ -49,7 +49,7 @@ const KEY: &str = "key";
 pub fn key(shared: &Shared, deadline: Instant) -> Result<Key, Failure> {
     let path = shared.path(KEY);
     // Under a lock, so that two first users agree on one.
-    let mut file = flock::take(shared.open(KEY)?, &path, deadline)?;
+    let mut file = flock::take(shared.open(KEY)?, &path, "the key of the tokens' names", deadline)?;
     read_or_make(&mut file).map_err(|error| Failure::Refused(format!("{}: {error}", path.display())))
 }
 

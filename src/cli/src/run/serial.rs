@@ -17,5 +17,6 @@ const LOCK: &str = "session.lock";
 /// [`Failure`]: others had it until the deadline, or it cannot be taken at all.
 pub fn take(directory: &Path, deadline: Instant) -> Result<File, Failure> {
     let config = Shared::config(directory)?;
-    flock::take(config.open(LOCK)?, &config.path(LOCK), deadline)
+    let path = config.path(LOCK);
+    flock::take(config.open(LOCK)?, &path, &path.display().to_string(), deadline)
 }

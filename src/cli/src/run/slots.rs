@@ -75,10 +75,10 @@ pub fn take(
         }
     };
     let line = format!("{name}.line");
-    let first_in_line = flock::take(shared.open(&line)?, &shared.path(&line), deadline)?;
+    let what = format!("one of {count} slots {}", shared.path(&name).display());
+    let first_in_line = flock::take(shared.open(&line)?, &shared.path(&line), &what, deadline)?;
     let names: Vec<String> = (0..count).map(|index| format!("{name}.{index}")).collect();
-    let mut waiting =
-        Waiting::new(format!("one of {count} slots {}", shared.path(&name).display()), deadline);
+    let mut waiting = Waiting::new(what, deadline);
     loop {
         for name in &names {
             let file = shared.open(name)?;

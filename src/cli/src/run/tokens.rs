@@ -60,12 +60,13 @@ fn read(path: &Path) -> Result<Vec<Secret>, Failure> {
 /// # Errors
 /// [`Failure`]: the file is not as it must be, or the use cannot be noted.
 pub fn pick(directory: &Path, file: &Path, deadline: Instant) -> Result<(Secret, File), Failure> {
-    const PICKING: &str = "tokens.line";
+    const PICKING: &str = "picking";
     let tokens = read(file)?;
     let shared = Shared::slots(directory)?;
     let key = secret::key(&shared, deadline)?;
     // One at a time, or two would pick the same.
-    let picking = flock::take(shared.open(PICKING)?, &shared.path(PICKING), deadline)?;
+    let picking =
+        flock::take(shared.open(PICKING)?, &shared.path(PICKING), "others to pick a token", deadline)?;
     let mut best = None;
     for token in tokens {
         let name = format!("{}.used", token.name(&key));
