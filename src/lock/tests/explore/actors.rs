@@ -23,6 +23,8 @@ pub enum Client {
     New,
     /// With the library; exits without removing its lock, as mkdir(1) does.
     Leaves,
+    /// Takes nothing, only removes what is proven dead, as `lockspan clean` does.
+    Tidies,
     /// Without the library, asks for the sibling.
     ForeignOld,
     /// Without the library, asks for the lock, then the sibling.
@@ -288,6 +290,7 @@ pub fn run(client: Client, process: &mut Process<'_>, patience: Patience) -> Out
         Client::Old => with_library(process, Asked::Sibling, false, patience),
         Client::New => with_library(process, Asked::Lock, false, patience),
         Client::Leaves => with_library(process, Asked::Sibling, true, patience),
+        Client::Tidies => tidy(process),
         Client::ForeignOld => without_library(process, &[Place::Sibling]),
         Client::ForeignNew => without_library(process, &[Place::Lock, Place::Sibling]),
     }
@@ -356,6 +359,15 @@ fn with_library(process: &mut Process<'_>, asked: Asked, leaves: bool, patience:
         }
     }
     let _ = protocol::remove(process, &slot, asked);
+    Outcome::Held
+}
+
+fn tidy(process: &mut Process<'_>) -> Outcome {
+    for asked in [Asked::Sibling, Asked::Lock] {
+        // What it may not remove is for the world to say.
+        let _ = protocol::remove_dead(process, asked);
+    }
+    // It has got what it came for.
     Outcome::Held
 }
 

@@ -270,6 +270,14 @@ scenarios! {
     theft_with_foreign_old: COHERENT, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 0, 1;
     #[ignore = "some minutes; scripts/test --full runs it"]
     theft_with_a_kill: COHERENT, [(Old, 0), (Old, 0)], IMPATIENT, 1, 1;
+    tidying_beside_old: COHERENT, [(Old, 0), (Tidies, 0)], IMPATIENT, 2, 0;
+    tidying_beside_new: COHERENT, [(New, 0), (Tidies, 1)], IMPATIENT, 2, 0;
+    tidying_beside_foreign: COHERENT, [(ForeignOld, 0), (Tidies, 0)], IMPATIENT, 2, 0;
+    tidying_beside_two: COHERENT, [(Old, 0), (New, 0), (Tidies, 0)], IMPATIENT, 1, 0;
+    tidying_after_theft: COHERENT, [(Old, 0), (Tidies, 0)], IMPATIENT, 1, 1;
+    tidying_without_flock: NO_FLOCK, [(Old, 0), (Tidies, 0)], IMPATIENT, 2, 0;
+    tidying_without_birth: NO_BIRTH, [(New, 0), (Tidies, 0)], IMPATIENT, 2, 0;
+    file_mount_tidying: FILE_MOUNT, [(Old, 0), (Tidies, 0)], IMPATIENT, 2, 0;
     file_mount_old_and_new: FILE_MOUNT, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
     file_mount_two_in_one_home: FILE_MOUNT, [(Old, 0), (New, 0)], IMPATIENT, 2, 0;
     file_mount_that_wait: FILE_MOUNT, [(New, 0), (New, 1)], PATIENT, 1, 0;
