@@ -72,6 +72,7 @@ impl std::error::Error for Failure {}
 
 /// What to run, and when.
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("turn").multiple(true))]
 pub struct Options {
     /// Runs while no other command of this login does: holds a flock on session.lock in the config directory, as
     /// `flock -w 600 ~/.claude/session.lock COMMAND` does

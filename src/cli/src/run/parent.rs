@@ -18,8 +18,8 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::process::{WaitOptions, waitpid};
 
 use super::timeout::Timeout;
 use super::{ENDED, Failure};
@@ -102,18 +102,36 @@ fn pass_on(number: u32, code: i32, child: Pid) {
     }
 }
 
+/// How a command ended.
+#[derive(Clone, Copy)]
+enum End {
+    /// With this status.
+    Exited(i32),
+    /// By this signal, which may be one that has no name.
+    Signalled(i32),
+}
+
 /// How the command ended, if it has. Stops with it if it has stopped.
-fn reap(child: Pid) -> Result<Option<WaitStatus>> {
+fn reap(child: Pid) -> Result<Option<End>> {
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
-            Ok(WaitStatus::Stopped(pid, signal)) if pid == child => stop(signal),
-            Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _))) if pid == child => {
-                return Ok(Some(status));
-            }
-            // An adopted descendant.
-            Ok(_) | Err(Errno::EINTR) => {}
+        // nix's own loses the status of a command that a real-time signal ended.
+        let (pid, status) = match waitpid(None, WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            Ok(Some(changed)) => changed,
+            Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(None),
+            Err(rustix::io::Errno::INTR) => continue,
             Err(errno) => return Err(errno).context("the command's status"),
+        };
+        if pid.as_raw_nonzero().get() != child.as_raw() {
+            // An adopted descendant.
+            continue;
+        }
+        if let Some(signal) = status.stopping_signal() {
+            stop(signal);
+        }
+        if let Some(end) =
+            status.exit_status().map(End::Exited).or(status.terminating_signal().map(End::Signalled))
+        {
+            return Ok(Some(end));
         }
     }
 }
@@ -122,9 +140,9 @@ fn reap(child: Pid) -> Result<Option<WaitStatus>> {
 ///
 /// Where there is no terminal nobody would say so: a command that somebody stopped, and lets go on later, must not
 /// leave lockspan behind.
-fn stop(signal: Signal) {
+fn stop(signal: i32) {
     let has_terminal = || File::open("/dev/tty").is_ok();
-    if signal != Signal::SIGSTOP || has_terminal() {
+    if signal != Signal::SIGSTOP as i32 || has_terminal() {
         let _ = raise(Signal::SIGSTOP);
     }
 }
@@ -137,20 +155,20 @@ fn restore_default(signal: Signal) -> nix::Result<()> {
 }
 
 /// Ends as the command did.
-fn end_as(status: WaitStatus) -> ! {
-    match status {
-        WaitStatus::Exited(_, code) => exit(code),
-        WaitStatus::Signaled(_, signal, _) => {
-            // The core that there may be is the command's. None of these can fail in a way that matters: the
-            // last line says the same to whoever asks.
-            let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-            let _ = restore_default(signal);
-            let _ = raise(signal);
-            // It may be blocked until here.
-            let _ = SigSet::all().thread_unblock();
-            // This is the first process of its container, to which signals do nothing.
-            exit(128 + signal as i32)
-        }
-        other => unreachable!("{other:?} is no end"),
+fn end_as(end: End) -> ! {
+    let number = match end {
+        End::Exited(status) => exit(status),
+        End::Signalled(number) => number,
+    };
+    if let Ok(signal) = Signal::try_from(number) {
+        // The core that there may be is the command's. None of these can fail in a way that matters: the last line
+        // says the same to whoever asks.
+        let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+        let _ = restore_default(signal);
+        let _ = raise(signal);
+        // It may be blocked until here.
+        let _ = SigSet::all().thread_unblock();
     }
+    // This is the first process of its container, to which signals do nothing, or the signal has no name.
+    exit(128 + number)
 }

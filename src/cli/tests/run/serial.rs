@@ -72,3 +72,16 @@ fn a_killed_lockspan_keeps_nothing() {
     let output = home.run(&["--serial", "--wait", "30", "--", "echo", "ran"]).output().expect("lockspan");
     assert_eq!(output.stdout, b"ran\n");
 }
+
+#[test]
+fn it_goes_together_with_a_slot() {
+    let home = Home::new();
+    let both = ["--serial", "--slot", "nightly", "--timeout", "50", "--", "sh", "-c", UNTIL_TOLD];
+    let mut holder = Talker::start(&mut home.run(&both));
+    assert_eq!(holder.line(), "here");
+    for option in ["--serial", "--slot=nightly"] {
+        let output = home.run(&[option, "--wait", "0", "--", "true"]).output().expect("lockspan");
+        assert_eq!(outcome(&output).0, 1, "{option}");
+    }
+    assert!(holder.end().success());
+}

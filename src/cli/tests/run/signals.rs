@@ -20,6 +20,7 @@ fn the_status_passes() {
         let ended = status(&format!("kill -{} $$", signal as i32));
         assert_eq!((ended.signal(), ended.core_dumped()), (Some(signal as i32), false), "{signal}");
     }
+    assert_eq!(status("kill -35 $$").code(), Some(128 + 35), "a real-time signal, as a shell shows it");
 }
 
 #[test]

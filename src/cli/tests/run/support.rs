@@ -24,12 +24,20 @@ pub fn lockspan() -> &'static Path {
             .env("CARGO_TARGET_DIR", target)
             .status();
         assert!(library.expect("cargo").success(), "the library is needed");
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("run-{}", std::process::id()));
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("run");
         fs::create_dir_all(&directory).expect("a directory");
-        fs::copy(target.join("release/liblockspan.so"), directory.join("liblockspan.so"))
-            .expect("the library");
-        let installed = directory.join("lockspan");
-        fs::copy(built, &installed).expect("the command");
+        // Links: a file that is written while another thread forks cannot be executed.
+        let install = |file: &Path| {
+            let (name, new) =
+                (file.file_name().expect("a name"), directory.join(std::process::id().to_string()));
+            fs::hard_link(file, &new).expect("what was built");
+            fs::rename(&new, directory.join(name)).expect("an own directory");
+            // Where both are links to one file, rename leaves them.
+            let _ = fs::remove_file(&new);
+            directory.join(name)
+        };
+        install(&target.join("release/liblockspan.so"));
+        let installed = install(built);
         installed
     })
 }
@@ -162,12 +170,16 @@ pub fn is_root(why: &str) -> bool {
     is_root
 }
 
-/// Compiles a program of this directory.
-pub fn compiled(name: &str) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run").join(format!("{name}.c"));
-    let program = lockspan().with_file_name(name);
-    let status =
-        Command::new("cc").args(["-O1", "-Wall", "-Werror", "-o"]).arg(&program).arg(source).status();
-    assert!(status.expect("cc is needed").success(), "{name}.c");
-    program
+/// The model client, compiled.
+pub fn client() -> &'static str {
+    static CLIENT: OnceLock<PathBuf> = OnceLock::new();
+    let program = CLIENT.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/client.c");
+        let program = lockspan().with_file_name("client");
+        let status =
+            Command::new("cc").args(["-O1", "-Wall", "-Werror", "-o"]).arg(&program).arg(source).status();
+        assert!(status.expect("cc is needed").success(), "client.c");
+        program
+    });
+    program.to_str().expect("a plain path")
 }

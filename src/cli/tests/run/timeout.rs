@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Home, Talker, compiled, outcome, until};
+use crate::support::{Home, Talker, client, outcome, until};
 
 /// Ends a model client `count` times, and counts the locks that stay: of both kinds, old and new clients.
 fn end_at_random_moments(count: u32) {
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
-    let client = compiled("client");
-    let client = client.to_str().expect("a plain path");
+    let client = client();
     let (home, mut removed, mut cycles) = (Home::new(), 0, 0);
     let locks = [home.config().join(".oauth_refresh.lock"), home.path().join(".claude.lock")];
     for _ in 0..count {
@@ -78,8 +77,7 @@ fn descendants_in_the_process_group_are_told_to_end_too() {
 /// One that does not listen is killed after the grace, which a holder gets more of.
 #[test]
 fn a_holder_that_does_not_listen_gets_time_to_finish() {
-    let client = compiled("client");
-    let client = client.to_str().expect("a plain path");
+    let client = client();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let (home, start) = (Home::new(), Instant::now());
@@ -105,8 +103,7 @@ fn a_holder_that_does_not_listen_gets_time_to_finish() {
 #[test]
 #[ignore = "takes a minute"]
 fn a_holder_that_never_finishes_is_killed_and_its_lock_removed() {
-    let client = compiled("client");
-    let client = client.to_str().expect("a plain path");
+    let client = client();
     let (home, start) = (Home::new(), Instant::now());
     let lock = home.path().join(".claude.lock");
     let run = home
@@ -122,8 +119,7 @@ fn a_holder_that_never_finishes_is_killed_and_its_lock_removed() {
 /// A lock of somebody else's is none of lockspan's business.
 #[test]
 fn the_lock_of_another_client_stays() {
-    let client = compiled("client");
-    let client = client.to_str().expect("a plain path");
+    let client = client();
     let home = Home::new();
     let lock = home.config().join(".oauth_refresh.lock");
     let path = lock.to_str().expect("a plain path");
