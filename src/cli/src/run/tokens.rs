@@ -9,11 +9,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
+
 use super::Failure;
 use super::directory::quoted;
 use super::flock;
 use super::secret::{self, Secret};
 use super::shared::Shared;
+
+/// The present time, as the kernel has it.
+const NOW: Timestamps = {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Timestamps { last_access: now, last_modification: now }
+};
 
 /// The variable in which the client looks for a setup-token.
 pub const VARIABLE: &str = "CLAUDE_CODE_OAUTH_TOKEN";
@@ -79,7 +87,8 @@ pub fn pick(directory: &Path, file: &Path, deadline: Instant) -> Result<(Secret,
     let used = shared.open(&name)?;
     let note = || -> io::Result<()> {
         fs2::FileExt::lock_shared(&used)?;
-        used.set_modified(SystemTime::now())
+        // To the nanosecond by its owner, and to the tick by others who may write it.
+        used.set_modified(SystemTime::now()).or_else(|_| Ok(futimens(&used, &NOW)?))
     };
     note().map_err(|error| Failure::Refused(format!("{}: {error}", shared.path(&name).display())))?;
     drop(picking);

@@ -37,8 +37,7 @@ pub fn lockspan() -> &'static Path {
             directory.join(name)
         };
         install(&target.join("release/liblockspan.so"));
-        let installed = install(built);
-        installed
+        install(built)
     })
 }
 
