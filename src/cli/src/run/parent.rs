@@ -66,7 +66,7 @@ pub fn run(mut command: Command, limit: Option<Duration>, directory: &Path) -> R
             Some(timeout) if ended.is_none() || timeout.is_over() => match timeout.step() {
                 Some(wait) => PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX),
                 None => {
-                    // The dead are known to be dead when nobody has to be told any more.
+                    // Those that were killed last; nobody else may reap them.
                     while reap(child)?.is_some() {}
                     timeout.tidy();
                     exit(ENDED.into());
@@ -79,7 +79,10 @@ pub fn run(mut command: Command, limit: Option<Duration>, directory: &Path) -> R
             Err(errno) => return Err(errno).context("signals"),
         }
         while let Some(signal) = signals.read_signal()? {
-            pass_on(signal.ssi_signo, signal.ssi_code, child);
+            // Its number may be another process's once it has ended.
+            if ended.is_none() {
+                pass_on(signal.ssi_signo, signal.ssi_code, child);
+            }
         }
         ended = ended.or(reap(child)?);
         if let Some(status) = ended
@@ -97,7 +100,7 @@ fn pass_on(number: u32, code: i32, child: Pid) {
     if let Some(signal) = signal.filter(|signal| PASSED_ON.contains(signal))
         && code != nix::libc::SI_KERNEL
     {
-        // It may have ended just now.
+        // It may have ended just now, and waits to be reaped then.
         let _ = kill(child, signal);
     }
 }
