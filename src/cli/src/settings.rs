@@ -15,12 +15,10 @@ use lockspan_core::settings::{self, Mode};
 /// A setting that makes the library inert, with what it may be.
 pub fn mode() -> Result<Mode> {
     let value = |name: &str| std::env::var_os(name);
-    let values =
-        ["LOCKSPAN_DISABLE", "LOCKSPAN_MODE", "LOCKSPAN_EVENTS", "LOCKSPAN_CONFIG", "LOCKSPAN_ROLLBACK"]
-            .map(value);
-    let [disable, mode, events, config, rollback] =
+    let values = ["LOCKSPAN_DISABLE", "LOCKSPAN_MODE", "LOCKSPAN_EVENTS", "LOCKSPAN_ROLLBACK"].map(value);
+    let [disable, mode, events, rollback] =
         values.each_ref().map(|value| value.as_deref().map(OsStr::as_bytes));
-    settings::mode(disable, mode, events, config, rollback)
+    settings::mode(disable, mode, events, rollback)
         .map_err(|bad| anyhow::anyhow!("{} {}; the library would do nothing", bad.variable, bad.expected))
 }
 

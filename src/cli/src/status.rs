@@ -1,9 +1,10 @@
 //! `lockspan status`: who holds the locks of a login. It changes nothing.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use comfy_table::Table;
@@ -80,7 +81,7 @@ fn look(directory: &Path, index: usize) -> Result<Lock> {
     let bytes = directory.as_os_str().as_bytes();
     let mut kernel = Linux::new();
     kernel.serve_path(bytes, names).context("the config directory's path is too long")?;
-    let path = directory.join(std::ffi::OsStr::from_bytes(names.lock));
+    let path = PathBuf::from(OsStr::from_bytes(kernel.path(Place::Lock).to_bytes()));
     let now = kernel.wall();
     let found = match kernel.stat(Place::Lock) {
         Ok(found) => Some(found),

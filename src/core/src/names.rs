@@ -38,6 +38,8 @@ pub struct LockNames {
     /// Which byte of that file stands for this lock where only the file is shared: far behind the end of any file,
     /// where a lock disturbs nobody.
     pub byte: i64,
+    /// Whether clients take this lock as a directory beside the directory.
+    pub has_sibling: bool,
     /// The name by which events and `lockspan status` call it.
     pub title: &'static str,
 }
@@ -60,6 +62,7 @@ pub static LOCKS: [LockNames; 2] = [
         state: b"oauth_refresh",
         credentials: CREDENTIALS,
         byte: FIRST_BYTE,
+        has_sibling: true,
         title: "refresh",
     },
     LockNames {
@@ -67,18 +70,32 @@ pub static LOCKS: [LockNames; 2] = [
         state: b"storage-write",
         credentials: CREDENTIALS,
         byte: FIRST_BYTE + 1,
+        has_sibling: false,
         title: "write",
     },
 ];
 
 /// The lock of a store that is a directory, as the configuration names it: what its client makes beside it is
 /// redirected to this one inside.
-pub const DIRECTORY_STORE: LockNames =
-    LockNames { stem: b".lockspan", state: b"lockspan", credentials: b"", byte: FIRST_BYTE, title: "store" };
+pub const DIRECTORY_STORE: LockNames = LockNames {
+    stem: b".lockspan",
+    state: b"lockspan",
+    credentials: b"",
+    byte: FIRST_BYTE,
+    has_sibling: true,
+    title: "store",
+};
 
 /// The lock of a store that is a file of this name.
 pub fn file_store(name: &'static [u8]) -> LockNames {
-    LockNames { stem: name, state: name, credentials: name, byte: FIRST_BYTE, title: "store" }
+    LockNames {
+        stem: name,
+        state: name,
+        credentials: name,
+        byte: FIRST_BYTE,
+        has_sibling: false,
+        title: "store",
+    }
 }
 
 /// What a gate is called.
@@ -86,7 +103,14 @@ pub const GATE: &str = "gate";
 
 /// The gate of a store that is a file of this name: a lock that no client knows of.
 pub fn gate(name: &'static [u8]) -> LockNames {
-    LockNames { stem: b".lockspan/gate", state: b"gate", credentials: name, byte: FIRST_BYTE, title: GATE }
+    LockNames {
+        stem: b".lockspan/gate",
+        state: b"gate",
+        credentials: name,
+        byte: FIRST_BYTE,
+        has_sibling: false,
+        title: GATE,
+    }
 }
 
 /// Where a client's config directory is, before symbolic links are followed.
