@@ -19,6 +19,7 @@ mod directory;
 mod environment;
 mod events;
 mod exit;
+mod file_lock;
 mod gate;
 mod hook;
 mod matching;

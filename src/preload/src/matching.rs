@@ -76,7 +76,7 @@ fn file_of(number: usize, store: &'static Store<'static>) -> Option<(Directory<'
 }
 
 /// The name of a store.
-fn name_of(store: &'static Store<'static>) -> &'static [u8] {
+fn name_of(store: &Store<'static>) -> &'static [u8] {
     split_last(store.path().bytes()).map_or(b"", |(_, name)| name)
 }
 
@@ -188,6 +188,16 @@ impl Whose {
             _ => None,
         }
     }
+}
+
+/// Whether a store's client locks the file of this name.
+pub fn locks_by_file(store: &Store<'static>, name: &[u8]) -> bool {
+    store.lock == StoreLock::File && name.strip_suffix(LOCK_SUFFIX) == Some(name_of(store))
+}
+
+/// Makes `kernel` serve the lock of the store with this number.
+pub fn serve_store(kernel: &mut Linux, number: usize) -> Option<()> {
+    serve(kernel, LOCKS.len() + number)
 }
 
 /// Makes `kernel` serve a lock that this process uses, by its index.

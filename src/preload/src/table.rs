@@ -12,6 +12,7 @@ use libc::{
     statx as Statx, timespec, timeval, utimbuf,
 };
 
+use crate::file_lock::Act;
 use crate::hook::rows::symbols;
 use crate::operations::When;
 
@@ -75,6 +76,12 @@ symbols! {
     renameat(from_at: c_int, from: Path, to_at: c_int, to: Path) -> c_int = replaces(from_at, from, to_at, to, 0);
     renameat2(from_at: c_int, from: Path, to_at: c_int, to: Path, flags: c_uint) -> c_int = replaces(from_at, from, to_at, to, flags);
     unlink(path: Path) -> c_int = pass;
+
+    // What a store with a lock file needs.
+    flock(descriptor: c_int, operation: c_int) -> c_int = locks(descriptor, Act::of_flock(operation));
+    // Variadic in C, as open.
+    fcntl(descriptor: c_int, command: c_int, argument: *mut c_void) -> c_int = locks(descriptor, Act::of_fcntl(command, argument));
+    fcntl64(descriptor: c_int, command: c_int, argument: *mut c_void) -> c_int = locks(descriptor, Act::of_fcntl(command, argument));
 
     syscall(number: c_long, a: *mut c_void, b: *mut c_void, c: *mut c_void, d: *mut c_void, e: *mut c_void, f: *mut c_void) -> c_long = gate;
 }

@@ -17,6 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lockspan_core::config::StoreLock;
 use lockspan_core::names::{CREDENTIALS, LOCKS};
 use lockspan_core::pair::{Generation, Pair, generation, may_replace, pair};
+use lockspan_core::path::split_last;
 use lockspan_core::settings::Mode;
 use lockspan_lock::kernel::{Errno, Place, Result};
 use lockspan_lock::linux::Linux;
@@ -28,6 +29,7 @@ use crate::configuration;
 use crate::directory;
 use crate::environment;
 use crate::events::{self, Event};
+use crate::file_lock;
 use crate::matching::{self, Whose};
 use crate::operations::{self, seen_path, undisturbed};
 
@@ -156,6 +158,9 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
         || !path_bytes.ends_with(CREDENTIALS) && !configuration::is_present()
     {
         return None;
+    }
+    if let Some((_, name)) = split_last(path_bytes) {
+        file_lock::opened(name);
     }
     let mut kernel = Linux::new();
     // SAFETY: as above.

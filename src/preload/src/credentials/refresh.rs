@@ -87,7 +87,7 @@ pub fn done(kernel: &mut Linux, number: usize) {
 #[inline(never)]
 pub fn serve_done(number: usize) {
     let mut kernel = Linux::new();
-    if matching::serve(&mut kernel, LOCKS.len() + number).is_some() {
+    if matching::serve_store(&mut kernel, number).is_some() {
         undisturbed(&mut kernel, |kernel| done(kernel, number));
     }
 }

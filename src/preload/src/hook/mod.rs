@@ -19,6 +19,7 @@ use lockspan_lock::sys::Descriptor;
 
 use crate::credentials::{self, Opened, Replaced, staged};
 use crate::environment;
+use crate::file_lock::{self, Act};
 use crate::gate::{self, Decision, Then};
 use crate::operations;
 use crate::real::Real;
@@ -37,7 +38,7 @@ pub static REALS: [Real; Symbol::COUNT] = [const { Real::new() }; Symbol::COUNT]
 /// The address at which the hook of each row may go on by itself; 0 as long as it must ask [`serve`].
 pub static STRAIGHT: [AtomicUsize; Symbol::COUNT] = [const { AtomicUsize::new(0) }; Symbol::COUNT];
 
-/// From now on every call of the functions that end a write is looked at.
+/// From now on every call of the functions that end a write, or lock an open file, is looked at.
 pub fn watch() {
     for (symbol, straight) in STRAIGHT.iter().enumerate() {
         if Symbol::is_watched(symbol) {
@@ -56,7 +57,7 @@ pub fn watch() {
 pub unsafe extern "C" fn serve(symbol: Symbol, arguments: &mut Arguments, matched: bool) -> usize {
     let mut call = Call { symbol, arguments };
     let row = symbol as usize;
-    let is_looked_at = || Symbol::is_watched(row) && staged::any();
+    let is_looked_at = || Symbol::is_watched(row) && (staged::any() || file_lock::any());
     if matched || is_looked_at() {
         // The settings are read here, where there is no path of ours on the stack: stacks may be small.
         environment::mode();
@@ -143,8 +144,17 @@ impl Call<'_> {
         }
     }
 
-    /// close, which may end a write of the credentials file.
+    /// A call that locks, or unlocks, an open file.
+    pub unsafe fn locks(&mut self, descriptor: c_int, act: Option<Act>) -> Option<c_long> {
+        // SAFETY: the caller's arguments.
+        file_lock::lock(descriptor, act?, || unsafe { self.original() })
+    }
+
+    /// close, which may end a write of the credentials file, or a lock.
     pub fn closes(&mut self, descriptor: c_int) -> Option<c_long> {
+        if file_lock::any() {
+            file_lock::closing(descriptor);
+        }
         let errno = staged::closing(descriptor).err()?;
         // Without the original, which could be cancelled with this on its stack.
         drop(Descriptor::from_number(descriptor));

@@ -62,6 +62,7 @@ const fn same(one: &str, other: &str) -> bool {
 /// - `shown(at, path, buffer)`: the same, and the modification time in `buffer` is what it is to see.
 /// - `opens(at, path, flags)`: as `shown`, and it may be the credentials file, whose opening may be answered.
 /// - `closes(descriptor)`: the original is called, after what may end a write of the credentials file.
+/// - `locks(descriptor, act)`: it may be a store's lock file that is locked.
 /// - `replaces(from_at, from, to_at, to, flags)`: a rename, which may be onto the credentials file.
 /// - `gate`: `syscall()`, which has its own file.
 /// - `operation(at, path, ...)`: a function of [`crate::operations`] answers, or the original is called.
@@ -85,7 +86,7 @@ macro_rules! symbols {
             /// Which functions answer with a pointer.
             const POINTERS: [bool; Symbol::COUNT] = [$(<$result as $crate::real::Answer>::IS_POINTER),*];
 
-            /// Whether the function of this row may end a write.
+            /// Whether the function of this row may end a write, or lock an open file.
             pub fn is_watched(row: usize) -> bool {
                 const WATCHED: [bool; Symbol::COUNT] = [$($crate::hook::rows::symbols!(watched $operation)),*];
                 WATCHED.get(row).is_some_and(|&watched| watched)
@@ -125,9 +126,13 @@ macro_rules! symbols {
     };
 
     (watched closes) => { true };
+    (watched locks) => { true };
     (watched $operation:ident) => { false };
 
     (hook $symbol:ident ($($argument:ident),*) closes($descriptor:ident)) => {
+        $crate::hook::machine::pass_hook!(Symbol::$symbol as u32)
+    };
+    (hook $symbol:ident ($($argument:ident),*) locks($descriptor:ident, $act:expr)) => {
         $crate::hook::machine::pass_hook!(Symbol::$symbol as u32)
     };
     (hook $symbol:ident ($($argument:ident),*) pass) => {
@@ -168,6 +173,7 @@ macro_rules! symbols {
         $call.opens($at, $path, position, $flags)
     }};
     (= $call:ident ($($argument:ident),*) closes($descriptor:ident)) => { $call.closes($descriptor) };
+    (= $call:ident ($($argument:ident),*) locks($descriptor:ident, $act:expr)) => { $call.locks($descriptor, $act) };
     (= $call:ident ($($argument:ident),*) shown($at:ident, $path:ident)) => {{
         let path = $crate::operations::seen_path($at, $path);
         $call.set_path(const { $crate::hook::rows::position(&[$(stringify!($argument)),*], stringify!($path)) }, path);
