@@ -3,7 +3,9 @@
 //! It is a text of fixed length, written by one write, so that a reader sees all of it or fails to parse it.
 //! It must never contain a token, a path below the home directory, or anything else of the login.
 
-use crate::text::{Text, copy, parse_number};
+use core::slice;
+
+use crate::text::{Text, Words, copy, parse_number};
 use crate::{Cycle, Identity, Time};
 
 /// Length of a record in bytes; shorter texts are padded with newlines.
@@ -13,8 +15,27 @@ pub const BOOT_ID_LENGTH: usize = 36;
 /// Longest host name, as in gethostname(2).
 pub const HOST_LENGTH: usize = 64;
 
-const FIRST_LINE: &[u8] = b"lockspan-owner 2";
-const LAST_LINE: &[u8] = b"end";
+/// What the text of a record looks like: `#` stands for a number, `@` for the boot id, `%` for the host name. An
+/// identity is a device, an inode, and the seconds and nanoseconds of its birth; a sibling that there is not has zeros.
+/// Whoever changes this changes the number in the first line, too.
+const FORM: &[u8] = b"lockspan-owner 3
+left #
+redirected #
+coherent #
+pid #
+pid-namespace #
+started #
+since # #
+guard # # # #
+lock # # # #
+sibling # # # #
+boot @
+host %
+end
+";
+
+/// How many numbers there are in [`FORM`].
+const NUMBERS: usize = 20;
 
 /// Who holds a lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,134 +93,96 @@ impl Record {
         lock.is_unique() && self.lock == lock
     }
 
-    /// Host name of the owner without its padding.
+    /// Host name of the owner without its padding, up to the first byte that no host name has.
     pub fn host(&self) -> &[u8] {
-        self.host.split(|&byte| byte == 0).next().unwrap_or_default()
+        self.host.split(|byte| !byte.is_ascii_graphic()).next().unwrap_or_default()
     }
 
     /// The text of the record.
+    #[inline(never)]
     pub fn encode(&self) -> [u8; RECORD_LENGTH] {
-        let mut text_buffer = [b'\n'; RECORD_LENGTH];
-        let mut text = Text::new(&mut text_buffer);
-        text.bytes(FIRST_LINE);
-        text.bytes(b"\nstate ").bytes(if self.left { b"left" } else { b"held" });
-        text.bytes(b"\ncycle ").bytes(match self.cycle {
-            Cycle::Redirected => b"redirected",
-            Cycle::InPlace => b"in-place",
-        });
-        text.bytes(b"\nboot ").bytes(&self.boot);
-        identity(text.bytes(b"\nguard "), self.guard);
-        text.bytes(b"\nflock ").bytes(if self.coherent { b"coherent" } else { b"incoherent" });
-        identity(text.bytes(b"\nlock "), self.lock);
-        if let Some(sibling) = self.sibling {
-            identity(text.bytes(b"\nsibling "), sibling);
+        let mut numbers = self.numbers().into_iter();
+        let mut buffer = [b'\n'; RECORD_LENGTH];
+        let mut text = Text::new(&mut buffer);
+        for part in FORM {
+            match part {
+                b'#' => text.number(numbers.next().unwrap_or_default()),
+                b'@' => text.bytes(&self.boot),
+                b'%' => text.bytes(self.host()),
+                literal => text.bytes(slice::from_ref(literal)),
+            };
         }
-        text.bytes(b"\npid ").number(u64::from(self.pid));
-        text.bytes(b"\npid-namespace ").number(self.pid_namespace);
-        text.bytes(b"\nstarted ").number(self.started);
-        time(text.bytes(b"\nsince "), self.since);
-        text.bytes(b"\nhost ").bytes(self.host());
-        text.bytes(b"\n").bytes(LAST_LINE).bytes(b"\n");
-        text_buffer
+        buffer
     }
 
     /// Reads a record. `None` for anything that [`Record::encode`] would not have written, whoever wrote it.
+    #[inline(never)]
     pub fn parse(text: &[u8]) -> Option<Record> {
-        if text.len() != RECORD_LENGTH {
-            return None;
+        let mut numbers = [0; NUMBERS];
+        let mut next_number = numbers.iter_mut();
+        let (mut boot, mut host) = ([0; BOOT_ID_LENGTH], [0; HOST_LENGTH]);
+        for (part, word) in Words(FORM).zip(Words(text)) {
+            match part {
+                b"#" => *next_number.next()? = parse_number(word)?,
+                b"@" => copy(&mut boot, word)?,
+                b"%" => copy(&mut host, word)?,
+                _ => {}
+            }
         }
-        let lines = &mut { text };
-        field(lines, FIRST_LINE)?.is_empty().then_some(())?;
-        let left = one_of(field(lines, b"state ")?, b"left", b"held")?;
-        let cycle = match one_of(field(lines, b"cycle ")?, b"redirected", b"in-place")? {
-            true => Cycle::Redirected,
-            false => Cycle::InPlace,
-        };
-        let boot = *field(lines, b"boot ")?.first_chunk::<BOOT_ID_LENGTH>()?;
-        let guard = parse_identity(field(lines, b"guard ")?)?;
-        let coherent = one_of(field(lines, b"flock ")?, b"coherent", b"incoherent")?;
-        let lock = parse_identity(field(lines, b"lock ")?)?;
-        let sibling = match field(lines, b"sibling ") {
-            Some(sibling) => Some(parse_identity(sibling)?),
-            None => None,
-        };
-        let pid = u32::try_from(number(lines, b"pid ")?).ok()?;
-        let pid_namespace = number(lines, b"pid-namespace ")?;
-        let started = number(lines, b"started ")?;
-        let since = parse_time(field(lines, b"since ")?)?;
-        let name = field(lines, b"host ")?;
-        field(lines, LAST_LINE)?.is_empty().then_some(())?;
-        if lines.iter().any(|&byte| byte != b'\n') {
-            return None;
-        }
-        let mut host = [0; HOST_LENGTH];
-        copy(&mut host, name)?;
-        Some(Record {
+        let record = Record::of(numbers, boot, host);
+        (record.encode() == text).then_some(record)
+    }
+
+    /// The numbers of [`FORM`], in its order.
+    fn numbers(&self) -> [u64; NUMBERS] {
+        let Record { guard, lock, since, .. } = *self;
+        let sibling = self.sibling.unwrap_or_default();
+        [
+            self.left.into(),
+            (self.cycle == Cycle::Redirected).into(),
+            self.coherent.into(),
+            self.pid.into(),
+            self.pid_namespace,
+            self.started,
+            since.sec.cast_unsigned(),
+            since.nsec.into(),
+            guard.dev,
+            guard.ino,
+            guard.birth.sec.cast_unsigned(),
+            guard.birth.nsec.into(),
+            lock.dev,
+            lock.ino,
+            lock.birth.sec.cast_unsigned(),
+            lock.birth.nsec.into(),
+            sibling.dev,
+            sibling.ino,
+            sibling.birth.sec.cast_unsigned(),
+            sibling.birth.nsec.into(),
+        ]
+    }
+
+    /// The record that has these numbers, if there is one.
+    fn of(numbers: [u64; NUMBERS], boot: [u8; BOOT_ID_LENGTH], host: [u8; HOST_LENGTH]) -> Record {
+        let [left, redirected, coherent, pid, pid_namespace, started, sec, nsec, identities @ ..] = numbers;
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = identities;
+        let time = |sec: u64, nsec| Time { sec: sec.cast_signed(), nsec: nsec as u32 };
+        let identity = |dev, ino, sec, nsec| Identity { dev, ino, birth: time(sec, nsec) };
+        let sibling = identity(i, j, k, l);
+        Record {
             boot,
-            guard,
-            coherent,
-            lock,
-            sibling,
-            cycle,
-            left,
-            pid,
+            guard: identity(a, b, c, d),
+            coherent: coherent != 0,
+            lock: identity(e, f, g, h),
+            sibling: (sibling != Identity::default()).then_some(sibling),
+            cycle: if redirected != 0 { Cycle::Redirected } else { Cycle::InPlace },
+            left: left != 0,
+            pid: pid as u32,
             pid_namespace,
             started,
-            since,
+            since: time(sec, nsec),
             host,
-        })
+        }
     }
-}
-
-#[inline(never)]
-fn identity(text: &mut Text, identity: Identity) {
-    text.number(identity.dev).bytes(b" ").number(identity.ino).bytes(b" ");
-    time(text, identity.birth);
-}
-
-#[inline(never)]
-fn time(text: &mut Text, time: Time) {
-    // Birth times and the wall clock do not lie before 1970.
-    text.number(time.sec.max(0).unsigned_abs()).bytes(b" ").number(u64::from(time.nsec));
-}
-
-/// What follows the name in the next line, which is used up if it has that name.
-#[inline(never)]
-fn field<'a>(lines: &mut &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let length = lines.iter().position(|&byte| byte == b'\n')?;
-    let (line, rest) = lines.split_at_checked(length)?;
-    let value = line.strip_prefix(name)?;
-    *lines = rest.get(1..)?;
-    Some(value)
-}
-
-/// The number behind the name in the next line, as above.
-#[inline(never)]
-fn number(lines: &mut &[u8], name: &[u8]) -> Option<u64> {
-    parse_number(field(lines, name)?)
-}
-
-/// Whether a word is the one (true) or the other (false).
-fn one_of(word: &[u8], one: &[u8], other: &[u8]) -> Option<bool> {
-    if word == one { Some(true) } else { (word == other).then_some(false) }
-}
-
-#[inline(never)]
-fn parse_identity(text: &[u8]) -> Option<Identity> {
-    let mut parts = text.splitn(3, |&byte| byte == b' ');
-    Some(Identity {
-        dev: parse_number(parts.next()?)?,
-        ino: parse_number(parts.next()?)?,
-        birth: parse_time(parts.next()?)?,
-    })
-}
-
-#[inline(never)]
-fn parse_time(text: &[u8]) -> Option<Time> {
-    let mut parts = text.splitn(2, |&byte| byte == b' ');
-    let sec = i64::try_from(parse_number(parts.next()?)?).ok()?;
-    let nsec = u32::try_from(parse_number(parts.next()?)?).ok()?;
-    (nsec < 1_000_000_000).then_some(Time { sec, nsec })
 }
 
 #[cfg(test)]

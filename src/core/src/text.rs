@@ -88,7 +88,24 @@ fn hexadecimal(byte: u8) -> [u8; 2] {
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
+/// What there is between blanks and ends of lines.
+#[derive(Clone, Debug)]
+pub struct Words<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let end = self.0.iter().position(|byte| matches!(byte, b' ' | b'\n'))?;
+        let (word, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest.get(1..)?;
+        Some(word)
+    }
+}
+
 /// Reads a decimal number that fills the whole of `bytes`.
+#[inline(never)]
 pub fn parse_number(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() {
         return None;
