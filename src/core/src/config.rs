@@ -137,19 +137,23 @@ impl<'a> Config<'a> {
         let text =
             string(value).ok_or("a value is true, false or a string in quotes, with nothing behind it");
         let store = self.count.checked_sub(1).and_then(|last| self.stores.get_mut(last));
-        match (key, store) {
-            (b"inode_preserving", None) => {
+        match store {
+            None if key == b"inode_preserving" => {
                 self.inode_preserving = value == b"true";
                 if self.inode_preserving || value == b"false" { Ok(()) } else { Err("must be true or false") }
             }
-            (b"path", Some(store)) => once(&mut store.path, text?),
-            (b"gate", Some(store)) => once(&mut store.gate, text?),
-            (b"lock", Some(store)) => {
-                store.lock = match text? {
-                    b"directory" => StoreLock::Directory,
-                    b"file" => StoreLock::File,
-                    b"none" => StoreLock::Gate,
-                    _ => return Err("must be \"directory\", \"file\" or \"none\""),
+            Some(store) if key == b"path" => once(&mut store.path, text?),
+            Some(store) if key == b"gate" => once(&mut store.gate, text?),
+            Some(store) if key == b"lock" => {
+                let text = text?;
+                store.lock = if text == b"directory" {
+                    StoreLock::Directory
+                } else if text == b"file" {
+                    StoreLock::File
+                } else if text == b"none" {
+                    StoreLock::Gate
+                } else {
+                    return Err("must be \"directory\", \"file\" or \"none\"");
                 };
                 Ok(())
             }

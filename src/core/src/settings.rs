@@ -34,28 +34,30 @@ pub fn mode(
     events: Option<&[u8]>,
     rollback: Option<&[u8]>,
 ) -> Result<Mode, BadSetting> {
-    let disabled = match disable.unwrap_or_default() {
-        b"" | b"0" => false,
-        b"1" => true,
-        _ => return Err(BadSetting { variable: "LOCKSPAN_DISABLE", expected: "must be 0 or 1" }),
-    };
-    let mode = match mode.unwrap_or_default() {
-        b"" | b"redirect" => Mode::Redirect,
-        b"observe" => Mode::Observe,
-        b"off" => Mode::Off,
-        _ => {
-            let expected = "must be redirect, observe or off";
-            return Err(BadSetting { variable: "LOCKSPAN_MODE", expected });
-        }
+    let bad = |variable, expected| Err(BadSetting { variable, expected });
+    let disable = disable.unwrap_or_default();
+    if !matches!(disable, b"" | b"0" | b"1") {
+        return bad("LOCKSPAN_DISABLE", "must be 0 or 1");
+    }
+    let mode = mode.unwrap_or_default();
+    let mode = if mode.is_empty() || mode == b"redirect" {
+        Mode::Redirect
+    } else if mode == b"observe" {
+        Mode::Observe
+    } else if mode == b"off" {
+        Mode::Off
+    } else {
+        return bad("LOCKSPAN_MODE", "must be redirect, observe or off");
     };
     let events = events.unwrap_or_default();
     if !events.is_empty() && !events.starts_with(b"/") {
-        return Err(BadSetting { variable: "LOCKSPAN_EVENTS", expected: "must be an absolute path" });
+        return bad("LOCKSPAN_EVENTS", "must be an absolute path");
     }
-    if !matches!(rollback.unwrap_or_default(), b"" | b"refuse" | ROLLBACK_ALLOWED) {
-        return Err(BadSetting { variable: "LOCKSPAN_ROLLBACK", expected: "must be refuse or allow" });
+    let rollback = rollback.unwrap_or_default();
+    if !rollback.is_empty() && rollback != b"refuse" && rollback != ROLLBACK_ALLOWED {
+        return bad("LOCKSPAN_ROLLBACK", "must be refuse or allow");
     }
-    Ok(if disabled { Mode::Off } else { mode })
+    Ok(if disable == b"1" { Mode::Off } else { mode })
 }
 
 #[cfg(test)]
