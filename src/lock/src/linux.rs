@@ -25,7 +25,7 @@ use lockspan_core::text::{Text, Words, copy, parse_number};
 use lockspan_core::{Identity, Time};
 
 use crate::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Shared, Signals, Stat, Times};
-use crate::sys::{self, Descriptor, SignalMask};
+use crate::sys::{self, BlockedSignals, Descriptor};
 
 /// `PATH_MAX`, with the terminating NUL.
 pub const PATH_MAX: usize = 4096;
@@ -45,13 +45,13 @@ pub struct Linux {
     path: [u8; PATH_MAX],
     directory_length: usize,
     names: LockNames,
-    /// The caller's signal mask, while all signals are blocked.
-    signals: Option<SignalMask>,
+    /// While all signals are blocked.
+    signals: Option<BlockedSignals>,
 }
 
 impl Linux {
     /// A lock of a config directory that is not known yet. No constant, which would be copied.
-    #[inline(always)]
+    #[inline(never)]
     #[expect(clippy::new_without_default, reason = "there is nothing default about it")]
     pub fn new() -> Linux {
         Linux { path: [0; PATH_MAX], directory_length: 0, names: LOCKS[0], signals: None }
@@ -91,14 +91,12 @@ impl Linux {
     /// Blocks all signals until [`Linux::unblock_signals`]: a handler that jumps out of a call of ours would
     /// leave a half-made step behind.
     pub fn block_signals(&mut self) {
-        self.signals = sys::block_signals().ok();
+        self.signals = Some(sys::block_signals());
     }
 
     /// Restores the caller's signal mask.
     pub fn unblock_signals(&mut self) {
-        if let Some(signals) = self.signals.take() {
-            sys::set_signals(signals);
-        }
+        self.signals = None;
     }
 
     /// The path of a place, absolute if the config directory's is.
@@ -350,7 +348,7 @@ impl Kernel for Linux {
 
     fn sleep(&mut self, milliseconds: u64, signals: Signals) {
         let mask = match signals {
-            Signals::Delivered => self.signals,
+            Signals::Delivered => self.signals.as_ref(),
             Signals::Blocked => None,
         };
         sys::sleep(milliseconds, mask);

@@ -6,6 +6,7 @@
 use core::arch::asm;
 use core::ffi::{CStr, c_int, c_long};
 use core::mem::MaybeUninit;
+use core::ptr;
 
 use libc::{AT_FDCWD, timespec};
 use lockspan_core::Time;
@@ -526,24 +527,33 @@ pub fn monotonic() -> u64 {
     now.sec.unsigned_abs().wrapping_mul(1000).wrapping_add(u64::from(now.nsec / 1_000_000))
 }
 
-/// A signal mask as the kernel has it.
-#[derive(Clone, Copy, Debug)]
-pub struct SignalMask(u64);
-
-/// rt_sigprocmask(2): blocks every signal; the mask before.
-#[inline(never)]
-pub fn block_signals() -> Result<SignalMask> {
-    let (all, mut before) = (u64::MAX, 0u64);
-    // SAFETY: two masks of the size given.
-    unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8usize) }?;
-    Ok(SignalMask(before))
+/// Every signal is blocked until this is dropped.
+#[derive(Debug)]
+pub struct BlockedSignals {
+    /// The mask before, as the kernel has it; `None` if it was not changed.
+    before: Option<u64>,
 }
 
-/// rt_sigprocmask(2): restores a mask.
+/// rt_sigprocmask(2): blocks every signal, if that can be.
 #[inline(never)]
-pub fn set_signals(mask: SignalMask) {
-    // SAFETY: a mask of the size given.
-    let _ = unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask.0, 0usize, 8usize) };
+pub fn block_signals() -> BlockedSignals {
+    let (all, mut before) = (u64::MAX, 0u64);
+    // SAFETY: two masks of the size given.
+    let blocked =
+        unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8usize) };
+    BlockedSignals { before: blocked.is_ok().then_some(before) }
+}
+
+impl Drop for BlockedSignals {
+    #[inline(never)]
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // SAFETY: a mask of the size given.
+            let _ = unsafe {
+                call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(before), 0usize, 8usize)
+            };
+        }
+    }
 }
 
 /// Whether memory can be read, asked of the kernel: rt_sigprocmask(2) copies a mask from the address before it
@@ -556,14 +566,15 @@ pub fn readable(address: usize) -> bool {
     refused != Err(Errno::FAULT)
 }
 
-/// ppoll(2) of nothing: sleeps, with this signal mask if one is given; returns early on a signal.
+/// ppoll(2) of nothing: sleeps, the signals that are `blocked` being delivered meanwhile, and then returns early.
 #[inline(never)]
-pub fn sleep(milliseconds: u64, signals: Option<SignalMask>) {
+pub fn sleep(milliseconds: u64, blocked: Option<&BlockedSignals>) {
     let mut time = timespec {
         tv_sec: (milliseconds / 1000).cast_signed(),
         tv_nsec: (milliseconds % 1000 * 1_000_000).cast_signed(),
     };
-    let mask = signals.as_ref().map_or(0, |mask| (&raw const mask.0).addr());
+    let before = blocked.and_then(|blocked| blocked.before.as_ref());
+    let mask = before.map_or(0, |mask| ptr::from_ref(mask).addr());
     // SAFETY: no descriptors, a time, and a mask of the size given or none.
     let _ = unsafe { call!(SYS_ppoll, 0usize, 0usize, &raw mut time, mask, 8usize) };
 }

@@ -28,12 +28,8 @@ const NONE: NonZeroUsize = NonZeroUsize::MAX;
 pub fn load() -> Result<()> {
     let given = variable(c"LOCKSPAN_CONFIG").filter(|path| !path.is_empty());
     // A signal handler would find a descriptor open that the host knows nothing of.
-    let signals = sys::block_signals();
-    let read = read(given.unwrap_or(DEFAULT_PATH));
-    if let Ok(signals) = signals {
-        sys::set_signals(signals);
-    }
-    let address = match read {
+    let _blocked = sys::block_signals();
+    let address = match read(given.unwrap_or(DEFAULT_PATH)) {
         Ok(address) => address,
         Err(Errno::NOENT | Errno::NOTDIR) if given.is_none() => NONE,
         Err(errno) => return Err(errno),

@@ -68,11 +68,9 @@ impl Directory<'_> {
             return Some(directory.len());
         }
         // A signal handler would find a descriptor open that the host knows nothing of.
-        let signals = sys::block_signals();
+        let blocked = sys::block_signals();
         let length = resolve(buffer, self.base, self.below);
-        if let Ok(signals) = signals {
-            sys::set_signals(signals);
-        }
+        drop(blocked);
         let length = length?;
         // What a relative path leads to may change with the working directory, so that it is never found again.
         let key = if self.base.first() == Some(&b'/') { key } else { 0 };

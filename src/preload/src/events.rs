@@ -51,13 +51,10 @@ pub fn record(event: Event) {
     let Some(line) = text.finish() else { return };
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NONBLOCK;
     // A signal handler would find a descriptor open that the host knows nothing of.
-    let signals = sys::block_signals();
+    let _blocked = sys::block_signals();
     if sys::may_write(line.len())
         && let Ok(file) = sys::open(path, flags, 0o600)
     {
         let _ = sys::write(&file, line);
-    }
-    if let Ok(signals) = signals {
-        sys::set_signals(signals);
     }
 }

@@ -24,6 +24,7 @@ impl Site {
     }
 
     /// From the instruction that loads the call's number to the end of the one that makes the call.
+    #[inline(never)]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }

@@ -22,6 +22,7 @@ struct Code<'a> {
 }
 
 impl Code<'_> {
+    #[inline(never)]
     fn append(&mut self, bytes: &[u8]) -> Option<()> {
         let (start, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
         copy(start, bytes)?;

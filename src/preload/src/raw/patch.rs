@@ -25,15 +25,11 @@ pub fn patch(program: &Program, sites: &Sites<'_>) -> Result<(), Blind> {
         return Err(Blind::NoVectorState);
     }
     // A handler would run code that is half replaced.
-    let signals = sys::block_signals();
-    let result = match sys::stat(libc::AT_FDCWD, c"/proc/self/task", 0) {
+    let _blocked = sys::block_signals();
+    match sys::stat(libc::AT_FDCWD, c"/proc/self/task", 0) {
         Ok(tasks) if tasks.st_nlink == LINKS_OF_ONE_THREAD => patch_undisturbed(program, sites),
         _ => Err(Blind::Threads),
-    };
-    if let Ok(signals) = signals {
-        sys::set_signals(signals);
     }
-    result
 }
 
 fn patch_undisturbed(program: &Program, sites: &Sites<'_>) -> Result<(), Blind> {
@@ -126,6 +122,7 @@ impl Steps<'_> {
 }
 
 impl Work<'_> {
+    #[inline(never)]
     fn steps(&self) -> Steps<'_> {
         Steps { work: self, sites: self.sites.clone(), site: None, is_pending: false, pages: 0, last: 0 }
     }

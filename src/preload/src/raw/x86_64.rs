@@ -29,12 +29,11 @@ pub fn prepare() -> bool {
     // SAFETY: the kernel has enabled XSAVE, and with it XGETBV; register 0 is always there.
     unsafe { asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack)) };
     let saved = enabled & WANTED;
-    let ends = (2..8).filter(|part| saved >> part & 1 != 0).map(|part| {
-        let part = __cpuid_count(STATE, part);
-        part.ebx.saturating_add(part.eax)
-    });
     SAVED.store(saved, Ordering::Relaxed);
-    ends.max().is_none_or(|end| end as usize <= AREA)
+    (2..8).filter(|part| saved >> part & 1 != 0).all(|part| {
+        let part = __cpuid_count(STATE, part);
+        part.ebx.saturating_add(part.eax) as usize <= AREA
+    })
 }
 
 /// What the host had in its registers. The order is that in which [`enter`] pushes them, backwards.
