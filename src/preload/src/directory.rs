@@ -157,6 +157,13 @@ impl Cache {
         self.state.store(FULL, Ordering::Release);
     }
 
+    /// The path of the lock in it.
+    fn lock(&self) -> Option<&CStr> {
+        self.directory()?;
+        // SAFETY: FULL was seen; see above.
+        sys::c_string(unsafe { &*self.bytes.get() })
+    }
+
     /// The directory.
     fn directory(&self) -> Option<&[u8]> {
         self.get(self.key.load(Ordering::Relaxed))
@@ -176,11 +183,7 @@ pub fn serve_kept(kernel: &mut Linux, index: usize, names: &LockNames) -> Option
 /// The path of the lock that `kernel` serves, which has a sibling, for as long as the process lives.
 pub fn lasting_path(kernel: &mut Linux) -> Option<*const c_char> {
     let lock = kernel.path(Place::Lock);
-    // SAFETY: what is kept is a path with a NUL behind it, and FULL was seen.
-    let is_path = |cache: &&Cache| {
-        cache.directory().is_some() && unsafe { CStr::from_ptr(cache.bytes.get().cast()) } == lock
-    };
-    CACHES.iter().find(is_path).map(|cache| cache.bytes.get().cast_const().cast())
+    CACHES.iter().filter_map(Cache::lock).find(|kept| *kept == lock).map(CStr::as_ptr)
 }
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;

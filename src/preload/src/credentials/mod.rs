@@ -4,19 +4,21 @@
 //! nobody replaces a pair of tokens that is newer than the one he has seen by an older or a blank one: such a
 //! write is dropped, and the client finds the good pair when it reads again.
 //!
-//! No token may stay in memory longer than the call: what was read is unmapped, and only a hash of it is kept.
+//! No token may stay in memory longer than the call, or than the write that is staged: what was read is unmapped, and
+//! only a hash of it is kept.
 
 mod content;
 mod put;
 pub mod refresh;
+mod seen;
 pub mod staged;
 
 use core::ffi::{CStr, c_char, c_int};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use lockspan_core::config::StoreLock;
 use lockspan_core::names::{CREDENTIALS, LOCKS};
-use lockspan_core::pair::{Generation, Pair, generation, may_replace, pair};
+use lockspan_core::pair::{Pair, generation, may_replace, pair};
 use lockspan_core::path::split_last;
 use lockspan_core::settings::Mode;
 use lockspan_lock::kernel::{Errno, Place, Result};
@@ -25,8 +27,8 @@ use lockspan_lock::sys::{self, Descriptor};
 
 use self::content::Content;
 use self::put::Turn;
+pub use self::seen::Seen;
 use crate::configuration;
-use crate::directory;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::file_lock;
@@ -35,64 +37,6 @@ use crate::operations::{self, seen_path, undisturbed};
 
 /// How a credentials file is opened: a symbolic link or a FIFO in its place is not looked into.
 const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-
-/// What this process, or one that it was forked from, has last seen: the generation (0 = none), of which credentials
-/// file, and when, in monotonic milliseconds.
-static SEEN: AtomicU64 = AtomicU64::new(0);
-static SEEN_OF: AtomicU64 = AtomicU64::new(0);
-static SEEN_AT: AtomicU64 = AtomicU64::new(0);
-
-/// For how long that counts. A refresh takes less; after it a client may have read the file where we do not see
-/// it, and its log-out must go through.
-const REMEMBERED: u64 = 120_000;
-
-/// Which generation of which credentials file.
-#[derive(Clone, Copy)]
-pub struct Seen {
-    generation: Generation,
-    of: u64,
-    /// The number of the store that had a gate, which is open from now on.
-    gate: Option<usize>,
-}
-
-impl Seen {
-    fn read(kernel: &mut Linux, generation: Generation) -> Seen {
-        Seen { generation, of: directory::credentials_key(kernel), gate: None }
-    }
-
-    fn put(kernel: &mut Linux, whose: Whose, generation: Generation) -> Seen {
-        Seen { gate: whose.gate(), ..Seen::read(kernel, generation) }
-    }
-
-    /// From now on this process has seen it: it has read it, or put it there. `kernel` serves it.
-    fn remember(self, kernel: &mut Linux) {
-        self.note();
-        if let Some(number) = self.gate {
-            refresh::done(kernel, number);
-        }
-    }
-
-    /// The same, where nothing is served any more.
-    pub fn remember_put(self) {
-        self.note();
-        if let Some(number) = self.gate {
-            refresh::serve_done(number);
-        }
-    }
-
-    fn note(self) {
-        SEEN_AT.store(sys::monotonic(), Ordering::Relaxed);
-        SEEN_OF.store(self.of, Ordering::Relaxed);
-        SEEN.store(self.generation, Ordering::Relaxed);
-    }
-}
-
-fn seen(kernel: &mut Linux) -> Option<Generation> {
-    let seen = SEEN.load(Ordering::Relaxed);
-    let age = sys::monotonic().saturating_sub(SEEN_AT.load(Ordering::Relaxed));
-    let counts = age < REMEMBERED && SEEN_OF.load(Ordering::Relaxed) == directory::credentials_key(kernel);
-    Some(seen).filter(|&seen| seen != 0 && counts)
-}
 
 fn record(event: &'static str, detail: &'static str, errno: c_int) {
     events::record(Event { lock: "credentials", event, detail, errno, took: 0 });
@@ -179,8 +123,7 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
         }
         let staged = staged::open(kernel, whose, flags);
         if staged.is_none() {
-            // Nothing is known any more of what the process has seen.
-            SEEN.store(0, Ordering::Relaxed);
+            seen::forget();
         }
         staged
     })
@@ -273,7 +216,8 @@ fn replace_found(
 
 /// Whether this process may not replace the present content, having seen another one.
 fn is_refused(kernel: &mut Linux, present: &mut Content, new: Option<Pair>) -> bool {
-    let refused = !environment::allows_rollback() && !may_replace(seen(kernel), pair(present.bytes()), new);
+    let refused =
+        !environment::allows_rollback() && !may_replace(seen::last(kernel), pair(present.bytes()), new);
     if refused {
         record("publish-refused", "pair-older-than-present", 0);
     }
