@@ -5,14 +5,17 @@
 #[derive(Debug)]
 pub struct Text<'a> {
     buffer: &'a mut [u8],
+    /// How much of it, or [`OVERFLOWED`].
     used: usize,
-    overflowed: bool,
 }
+
+/// Beyond the end of any buffer.
+const OVERFLOWED: usize = usize::MAX;
 
 impl<'a> Text<'a> {
     /// An empty text in `buffer`.
     pub fn new(buffer: &'a mut [u8]) -> Self {
-        Text { buffer, used: 0, overflowed: false }
+        Text { buffer, used: 0 }
     }
 
     /// Appends bytes as they are.
@@ -21,7 +24,7 @@ impl<'a> Text<'a> {
         let room = self.buffer.get_mut(self.used..).unwrap_or_default();
         match copy(room, bytes) {
             Some(()) => self.used += bytes.len(),
-            None => self.overflowed = true,
+            None => self.used = OVERFLOWED,
         }
         self
     }
@@ -72,7 +75,7 @@ impl<'a> Text<'a> {
 
     /// What was written, or `None` if something did not fit.
     pub fn finish(&self) -> Option<&[u8]> {
-        if self.overflowed { None } else { self.buffer.get(..self.used) }
+        self.buffer.get(..self.used)
     }
 }
 

@@ -21,7 +21,6 @@ use lockspan_core::sites::{self, BuildId, MACHINE, Sites};
 use lockspan_core::text::Text;
 use lockspan_lock::sys;
 
-use crate::directory::terminated;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::memory::Memory;
@@ -109,10 +108,10 @@ fn table_path<'a>(build_id: &BuildId, buffer: &'a mut [u8]) -> Option<&'a CStr> 
     if directory.first() != Some(&b'/') {
         return None;
     }
-    let mut digits = [0; 2 * size_of::<BuildId>()];
-    let mut text = Text::new(&mut digits);
-    let digits = text.hexadecimal_bytes(build_id).finish()?;
-    terminated(buffer, &[directory, b"/", digits, sites::SUFFIX])
+    let mut text = Text::new(buffer);
+    text.bytes(directory).bytes(b"/").hexadecimal_bytes(build_id).bytes(sites::SUFFIX).bytes(b"\0");
+    text.finish().and_then(sys::c_string)?;
+    sys::c_string(buffer)
 }
 
 /// Tables are far smaller.
