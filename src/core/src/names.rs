@@ -8,11 +8,13 @@ pub const CREDENTIALS: &[u8] = b".credentials.json";
 pub const UPSTREAM_OWNER: &[u8] = b".oauth_refresh.lock.owner";
 /// Our own directory inside the config directory.
 pub const STATE_DIR: &[u8] = b".lockspan";
-/// The file whose flock keeps two processes from removing lock directories at the same time.
-pub const REMOVAL: &[u8] = b".lockspan/removal";
+/// What leads to the files in it.
+pub const STATE: &[u8] = b"/.lockspan/";
+/// The file there whose flock keeps two processes from removing lock directories at the same time.
+pub const REMOVAL: &[u8] = b"removal";
 
-/// Files that say who made a sibling lock; the sixteen hexadecimal digits of [`sibling_key`] follow.
-pub const SIBLING_RECORD: &[u8] = b".lockspan/sibling-";
+/// Files there that say who made a sibling lock; the sixteen hexadecimal digits of [`sibling_key`] follow.
+pub const SIBLING_RECORD: &[u8] = b"sibling-";
 
 /// The key of the file that speaks of this sibling lock: an FNV-1a hash of its identity. Two with the same key
 /// would cost one of them its record, which makes it slower to take over and nothing else.

@@ -18,7 +18,7 @@ use core::ffi::CStr;
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, O_RDWR};
 use lockspan_core::names::{
     GATE, GUARD_SUFFIX, LOCK_SUFFIX, LOCKS, LockNames, RECORD_SUFFIX, REMOVAL, SIBLING_RECORD,
-    SIBLING_SUFFIX, STATE_DIR, UPSTREAM_OWNER,
+    SIBLING_SUFFIX, STATE, STATE_DIR, UPSTREAM_OWNER,
 };
 use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH, Record};
 use lockspan_core::text::{Text, Words, copy, parse_number};
@@ -65,11 +65,9 @@ impl Linux {
     /// Serves the lock `names` of the config directory whose path has this length in the buffer. `None` if the
     /// path is too long for the lock's own path to exist.
     pub fn serve(&mut self, length: usize, names: &LockNames) -> Option<()> {
-        // The state directory, two slashes and the longest suffix.
-        let longest =
-            (STATE_DIR.len() + 2 + names.state.len() + GUARD_SUFFIX.len()).max(SIBLING_RECORD.len() + 16);
-        // A slash before the name, a NUL after it.
-        if length.checked_add(longest)?.checked_add(2)? > PATH_MAX {
+        let longest = STATE.len() + (names.state.len() + GUARD_SUFFIX.len()).max(SIBLING_RECORD.len() + 16);
+        // A NUL behind it.
+        if length.checked_add(longest)?.checked_add(1)? > PATH_MAX {
             return None;
         }
         self.directory_length = length;
@@ -102,40 +100,40 @@ impl Linux {
     /// The path of a place, absolute if the config directory's is.
     #[inline(never)]
     pub fn path(&mut self, place: Place) -> &CStr {
-        let names = self.names;
-        match place {
-            Place::Lock => self.with(&[b"/", names.stem, LOCK_SUFFIX]),
-            Place::Sibling => self.with(&[SIBLING_SUFFIX]),
-            Place::Guard => self.with(&[b"/", STATE_DIR, b"/", names.state, GUARD_SUFFIX]),
-            Place::Record => self.with(&[b"/", STATE_DIR, b"/", names.state, RECORD_SUFFIX]),
+        let LockNames { stem, state, credentials, .. } = self.names;
+        let mut digits = [0; 16];
+        let (start, name, end): (&[u8], &[u8], &[u8]) = match place {
+            Place::Lock => (b"/", stem, LOCK_SUFFIX),
+            Place::Sibling => (b"", b"", SIBLING_SUFFIX),
+            Place::Guard => (STATE, state, GUARD_SUFFIX),
+            Place::Record => (STATE, state, RECORD_SUFFIX),
             Place::SiblingRecord(key) => {
-                let mut digits = [0; 16];
                 Text::new(&mut digits).hexadecimal(key);
-                self.with(&[b"/", SIBLING_RECORD, &digits])
+                (STATE, SIBLING_RECORD, &digits)
             }
-            Place::Removal => self.inside(REMOVAL),
-            Place::UpstreamOwner => self.inside(UPSTREAM_OWNER),
-            Place::Credentials => self.inside(names.credentials),
-        }
-    }
-
-    #[inline(never)]
-    fn inside(&mut self, name: &[u8]) -> &CStr {
-        self.with(&[b"/", name])
+            Place::Removal => (STATE, REMOVAL, b""),
+            Place::UpstreamOwner => (b"/", UPSTREAM_OWNER, b""),
+            Place::Credentials => (b"/", credentials, b""),
+        };
+        self.with(start, name, end)
     }
 
     /// The path of the config directory.
     #[inline(never)]
     pub fn directory(&mut self) -> &CStr {
-        self.with(&[])
+        self.with(b"", b"", b"")
     }
 
-    fn with(&mut self, parts: &[&[u8]]) -> &CStr {
+    /// The path of the state directory in it.
+    fn state(&mut self) -> &CStr {
+        self.with(b"/", STATE_DIR, b"")
+    }
+
+    /// The path of the config directory, and these parts.
+    #[inline(never)]
+    fn with(&mut self, start: &[u8], name: &[u8], end: &[u8]) -> &CStr {
         let mut text = Text::new(self.path.get_mut(self.directory_length..).unwrap_or_default());
-        for part in parts {
-            text.bytes(part);
-        }
-        text.bytes(b"\0");
+        text.bytes(start).bytes(name).bytes(end).bytes(b"\0");
         sys::c_string(&self.path).unwrap_or_default()
     }
 
@@ -166,14 +164,14 @@ impl Linux {
 
     fn state_directory(&mut self) -> Result<Descriptor> {
         const STATE: i32 = O_RDONLY | O_DIRECTORY | libc::O_NOFOLLOW;
-        match sys::open(self.inside(STATE_DIR), STATE, 0) {
+        match sys::open(self.state(), STATE, 0) {
             Err(Errno::NOENT) => {}
             other => return other,
         }
         let directory = sys::stat(AT_FDCWD, self.directory(), 0)?;
         let mode = directory.st_mode & 0o777;
-        let made = sys::mkdir(self.inside(STATE_DIR), mode);
-        let state = sys::open(self.inside(STATE_DIR), STATE, 0)?;
+        let made = sys::mkdir(self.state(), mode);
+        let state = sys::open(self.state(), STATE, 0)?;
         if made.is_ok() {
             give(&state, &directory, mode);
         }
@@ -182,7 +180,7 @@ impl Linux {
 
     /// The name of a file of ours in the state directory.
     fn name(&mut self, place: Place) -> &CStr {
-        let start = self.directory_length + 1 + STATE_DIR.len() + 1;
+        let start = self.directory_length + STATE.len();
         self.path(place);
         self.path.get(start..).and_then(sys::c_string).unwrap_or_default()
     }

@@ -19,7 +19,7 @@ impl Site {
     /// A site of these bytes, if they are not too many.
     pub fn new(address: u64, bytes: &[u8]) -> Option<Site> {
         let mut site = Site { address, bytes: [0; LONGEST], length: bytes.len() };
-        site.bytes.get_mut(..bytes.len())?.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        site.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(site)
     }
 

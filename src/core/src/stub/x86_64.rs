@@ -30,14 +30,15 @@ pub fn write(buffer: &mut [u8], site: &Site, address: u64, _stub: u64, entry: u6
     let resume = address.checked_add(length as u64)?;
     let mut code = Code { rest: buffer };
     code.append(site.bytes().get(..length.checked_sub(SYSCALL)?)?)?;
-    // mov r11, entry
-    code.append(&[0x49, 0xbb])?;
-    code.append(&entry.to_le_bytes())?;
-    // mov rcx, resume: what the kernel leaves there, and where the entry goes on.
-    code.append(&[0x48, 0xb9])?;
-    code.append(&resume.to_le_bytes())?;
-    // jmp r11
-    code.append(&[0x41, 0xff, 0xe3])
+    let [a, b, c, d, e, f, g, h] = entry.to_le_bytes();
+    let [i, j, k, l, m, n, o, p] = resume.to_le_bytes();
+    let tail: [u8; TAIL] = [
+        0x49, 0xbb, a, b, c, d, e, f, g, h, // mov r11, entry
+        // mov rcx, resume: what the kernel leaves there, and where the entry goes on.
+        0x48, 0xb9, i, j, k, l, m, n, o, p, //
+        0x41, 0xff, 0xe3, // jmp r11
+    ];
+    code.append(&tail)
 }
 
 #[cfg(test)]
