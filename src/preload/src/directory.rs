@@ -91,17 +91,14 @@ fn same_directory(at: c_int, parent: &[u8], buffer: &mut [u8; PATH_MAX], length:
     *buffer.get_mut(length)? = 0;
     let container = sys::c_string(buffer)?;
     let container = directory_identity(libc::AT_FDCWD, container).ok()?;
-    let asked = directory_identity(at, terminated(buffer, &[parent])?).ok()?;
+    let asked = directory_identity(at, terminated(buffer, parent, b"", b"")?).ok()?;
     Some(asked == container)
 }
 
 /// The parts as one C string, or `None` if they do not fit.
-pub fn terminated<'a>(buffer: &'a mut [u8], parts: &[&[u8]]) -> Option<&'a CStr> {
-    let mut text = Text::new(buffer);
-    for part in parts {
-        text.bytes(part);
-    }
-    text.bytes(b"\0").finish()?;
+#[inline(never)]
+fn terminated<'a>(buffer: &'a mut [u8], start: &[u8], middle: &[u8], end: &[u8]) -> Option<&'a CStr> {
+    Text::new(buffer).bytes(start).bytes(middle).bytes(end).bytes(b"\0").finish()?;
     sys::c_string(buffer)
 }
 
@@ -203,10 +200,8 @@ fn hash(start: u64, bytes: &[u8]) -> u64 {
 /// length.
 #[inline(never)]
 fn resolve(buffer: &mut [u8; PATH_MAX], base: &[u8], below: &[u8]) -> Option<usize> {
-    let given = match below {
-        b"" => terminated(buffer, &[base]),
-        below => terminated(buffer, &[base, b"/", below]),
-    }?;
+    let slash: &[u8] = if below.is_empty() { b"" } else { b"/" };
+    let given = terminated(buffer, base, slash, below)?;
     let directory = sys::open(given, libc::O_PATH | libc::O_DIRECTORY, 0).ok()?;
     let mut link = [0; sys::DESCRIPTOR_PATH];
     let link = sys::descriptor_path(directory.number(), &mut link);
