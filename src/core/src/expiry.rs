@@ -1,5 +1,7 @@
 //! Whether the token in a JSON file is about to expire, for clients whose files are not Claude Code's.
 
+use crate::text::{parse_number, trim_start};
+
 /// How long before its end a token counts as expired, since clients refresh early. Milliseconds.
 const MARGIN: u64 = 300_000;
 
@@ -13,9 +15,9 @@ pub fn is_expired(text: &[u8], member: &[u8], now: u64) -> bool {
     while let Some(quote) = rest.iter().position(|&byte| byte == b'"') {
         rest = rest.get(quote + 1..).unwrap_or_default();
         if let Some(value) = rest.strip_prefix(member).and_then(|rest| rest.strip_prefix(b"\""))
-            && let Some(value) = value.trim_ascii_start().strip_prefix(b":")
+            && let Some(value) = trim_start(value).strip_prefix(b":")
         {
-            return time(value.trim_ascii_start()).is_some_and(|time| time <= now.saturating_add(MARGIN));
+            return time(trim_start(value)).is_some_and(|time| time <= now.saturating_add(MARGIN));
         }
     }
     false
@@ -24,7 +26,7 @@ pub fn is_expired(text: &[u8], member: &[u8], now: u64) -> bool {
 /// A number at the start of a text, without its fraction, in milliseconds.
 fn time(text: &[u8]) -> Option<u64> {
     let digits = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    let number = crate::text::parse_number(text.get(..digits)?)?;
+    let number = parse_number(text.get(..digits)?)?;
     Some(if number < SECONDS { number * 1000 } else { number })
 }
 

@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod expiry;
+pub mod hash;
 pub mod names;
 pub mod pair;
 pub mod path;
@@ -51,6 +52,7 @@ pub struct Time {
 
 impl Time {
     /// How much later `self` is than `earlier`, in milliseconds; negative when it is earlier.
+    #[inline(never)]
     pub fn millis_since(self, earlier: Time) -> i64 {
         let sec = self.sec.saturating_sub(earlier.sec).saturating_mul(1000);
         let nsec = (i64::from(self.nsec) - i64::from(earlier.nsec)) / 1_000_000;

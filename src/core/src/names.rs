@@ -1,5 +1,7 @@
 //! The names that clients and lockspan give to things in and beside the config directory.
 
+use crate::hash::{START, hash};
+
 /// What a client appends to the config directory's real path to name the sibling lock.
 pub const SIBLING_SUFFIX: &[u8] = b".lock";
 /// The login that all this protects.
@@ -21,10 +23,7 @@ pub const SIBLING_RECORD: &[u8] = b"sibling-";
 pub fn sibling_key(sibling: crate::Identity) -> u64 {
     let birth = sibling.birth;
     let words = [sibling.dev, sibling.ino, birth.sec.cast_unsigned(), u64::from(birth.nsec)];
-    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    words.iter().fold(START, |key, word| hash(key, &word.to_le_bytes()))
 }
 
 /// One lock inside a directory, with the files that lockspan keeps for it.

@@ -3,6 +3,9 @@
 //! A token itself never leaves the text that it is in: of the refresh token only a hash is kept, to tell whether
 //! it is the same one.
 
+use crate::hash::{START, hash};
+use crate::text::{parse_number, trim_start};
+
 /// Which pair a process has seen: never 0, so that this may stand for none.
 pub type Generation = u64;
 
@@ -32,7 +35,7 @@ pub fn pair(credentials: &[u8]) -> Option<Pair> {
 fn milliseconds(number: &[u8]) -> u64 {
     let whole = number.split(|&byte| byte == b'.').next().unwrap_or_default();
     let plain = number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
-    crate::text::parse_number(whole).filter(|_| plain).unwrap_or(u64::MAX)
+    parse_number(whole).filter(|_| plain).unwrap_or(u64::MAX)
 }
 
 /// The generation of what a credentials file holds.
@@ -52,34 +55,27 @@ pub fn may_replace(seen: Option<Generation>, present: Option<Pair>, new: Option<
 
 /// Whether a text is one JSON object from its first byte to its last, as far as its brackets and quotes tell.
 pub fn is_whole(text: &[u8]) -> bool {
-    let text = space(text);
-    text.starts_with(b"{") && value(text).is_some_and(|(_, after)| space(after).is_empty())
+    let text = trim_start(text);
+    text.starts_with(b"{") && value(text).is_some_and(|(_, after)| trim_start(after).is_empty())
 }
 
 /// Tells one text from another: FNV-1a, but for the values that mean something else.
 pub fn fingerprint(bytes: &[u8]) -> Generation {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    hash.max(BLANK + 1)
+    hash(START, bytes).max(BLANK + 1)
 }
 
 /// The value of a member of a JSON object, as text. `None` if there is none, or before it something that is no
 /// JSON.
 fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = space(object).strip_prefix(b"{")?;
+    let mut rest = trim_start(object).strip_prefix(b"{")?;
     loop {
-        let (found, after) = value(space(rest))?;
-        let (text, after) = value(space(space(after).strip_prefix(b":")?))?;
+        let (found, after) = value(trim_start(rest))?;
+        let (text, after) = value(trim_start(trim_start(after).strip_prefix(b":")?))?;
         if found.strip_prefix(b"\"").and_then(|found| found.strip_suffix(b"\"")) == Some(name) {
             return Some(text);
         }
-        rest = space(after).strip_prefix(b",")?;
+        rest = trim_start(after).strip_prefix(b",")?;
     }
-}
-
-fn space(text: &[u8]) -> &[u8] {
-    text.trim_ascii_start()
 }
 
 /// Splits a JSON value off the start of a text.

@@ -107,6 +107,12 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
+/// A text without the white space that it begins with.
+#[inline(never)]
+pub fn trim_start(text: &[u8]) -> &[u8] {
+    text.trim_ascii_start()
+}
+
 /// Reads a decimal number that fills the whole of `bytes`.
 #[inline(never)]
 pub fn parse_number(bytes: &[u8]) -> Option<u64> {

@@ -21,7 +21,7 @@ use lockspan_core::names::{
     SIBLING_SUFFIX, STATE, STATE_DIR, UPSTREAM_OWNER,
 };
 use lockspan_core::record::{BOOT_ID_LENGTH, RECORD_LENGTH, Record};
-use lockspan_core::text::{Text, Words, copy, parse_number};
+use lockspan_core::text::{Text, Words, copy, parse_number, trim_start};
 use lockspan_core::{Identity, Time};
 
 use crate::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Shared, Signals, Stat, Times};
@@ -291,7 +291,7 @@ fn process_state(pid: Option<u32>) -> Result<(u8, u64)> {
     // "pid (name) state …": the name may have anything in it, but ends with the last bracket.
     let fields =
         stat.get(..length).and_then(|stat| stat.rsplit(|&byte| byte == b')').next()).unwrap_or_default();
-    let mut fields = Words(fields.trim_ascii_start());
+    let mut fields = Words(trim_start(fields));
     let state = fields.next().and_then(<[u8]>::first).copied().unwrap_or_default();
     let started = fields.nth(STARTED - STATE - 1).and_then(parse_number).unwrap_or_default();
     Ok((state, started))

@@ -8,6 +8,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use lockspan_core::config::MAX_STORES;
+use lockspan_core::hash::{START, hash};
 use lockspan_core::names::{LOCK_SUFFIX, LockNames};
 use lockspan_core::path::split_last;
 use lockspan_core::text::{Text, copy};
@@ -61,7 +62,7 @@ impl Directory<'_> {
 
     /// Puts the real path of the directory into the buffer, if there is one; its length.
     pub fn real_path(&self, buffer: &mut [u8; PATH_MAX]) -> Option<usize> {
-        let key = hash(hash(FNV_START, self.base), self.below);
+        let key = hash(hash(hash(START, self.base), b"\0"), self.below);
         let cache = CACHES.get(self.cache)?;
         if let Some(directory) = cache.get(key) {
             copy(buffer, directory)?;
@@ -183,17 +184,9 @@ pub fn lasting_path(kernel: &mut Linux) -> Option<*const c_char> {
     CACHES.iter().filter_map(Cache::lock).find(|kept| *kept == lock).map(CStr::as_ptr)
 }
 
-const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
-
 /// Stands for the credentials file that `kernel` serves.
 pub fn credentials_key(kernel: &mut Linux) -> u64 {
-    hash(FNV_START, kernel.path(Place::Credentials).to_bytes())
-}
-
-/// FNV-1a, one step more for the end, so that parts do not run into each other.
-fn hash(start: u64, bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    step(bytes.iter().fold(start, |hash, &byte| step(hash, byte)), b'/')
+    hash(START, kernel.path(Place::Credentials).to_bytes())
 }
 
 /// Puts the real path of `base/below` into the buffer, as the kernel names the directory once it is open; its
