@@ -51,7 +51,7 @@ pub struct Linux {
 
 impl Linux {
     /// A lock of a config directory that is not known yet. No constant, which would be copied.
-    #[inline(never)]
+    #[inline(always)]
     #[expect(clippy::new_without_default, reason = "there is nothing default about it")]
     pub fn new() -> Linux {
         Linux { path: [0; PATH_MAX], directory_length: 0, names: LOCKS[0], signals: None }

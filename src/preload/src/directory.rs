@@ -16,6 +16,12 @@ use lockspan_lock::kernel::Place;
 use lockspan_lock::linux::{Linux, PATH_MAX, directory_identity};
 use lockspan_lock::sys;
 
+/// A kernel that serves no directory yet, made in its caller's frame. All callers share the code that clears its path.
+#[inline(never)]
+pub fn kernel() -> Linux {
+    Linux::new()
+}
+
 /// The index of Claude Code's config directory; those of the stores follow.
 pub const CLAUDE: usize = 0;
 

@@ -41,6 +41,14 @@ pub fn is_privileged() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Reads what [`mode`] tells, if nobody has: where there is no path of ours on the stack, for stacks may be small.
+#[inline(always)]
+pub fn prepare() {
+    if MODE.load(Ordering::Relaxed) == UNKNOWN {
+        mode();
+    }
+}
+
 /// What the library does in this process: read at the first path that may be a lock's, and kept.
 pub fn mode() -> Mode {
     match MODE.load(Ordering::Relaxed) {

@@ -37,8 +37,7 @@ pub static NAMED: [u64; BITS / 64] = {
 /// result.
 pub unsafe fn raw(number: c_long, [a, b, c, d, e, f]: [Word; 6]) -> isize {
     let mut arguments = [a, b, c, d, e];
-    // As for a hook: there is room for it here.
-    environment::mode();
+    environment::prepare();
     // SAFETY: the host's arguments.
     let then = match unsafe { decide(number, &mut arguments) } {
         Decision::Answered(Ok(())) => return 0,

@@ -95,7 +95,7 @@ pub fn undisturbed<R>(kernel: &mut Linux, step: impl FnOnce(&mut Linux) -> R) ->
 #[cold]
 #[inline(never)]
 pub unsafe fn make(at: c_int, path: *const c_char, mode: mode_t) -> Answer {
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     // SAFETY: the caller's path.
     let target = unsafe { served(at, path, "mkdir", &mut kernel) }?;
     MKDIR_SEEN.store(true, Ordering::Relaxed);
@@ -157,7 +157,7 @@ pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
     if credentials::staged::any() {
         credentials::staged::finish();
     }
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     // SAFETY: the caller's path.
     let Target { lock, asked, slot } = unsafe { served(at, path, "rmdir", &mut kernel) }?;
     let Some((removed, result)) = undisturbed(&mut kernel, |kernel| protocol::remove(kernel, slot, asked))
@@ -253,7 +253,7 @@ pub unsafe fn touch(at: c_int, path: *const c_char, when: When) -> Answer {
     if !in_use() {
         return None;
     }
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     // SAFETY: the caller's path.
     let Target { lock, asked, slot } = unsafe { served(at, path, "utimensat", &mut kernel) }?;
     // SAFETY: the caller's times.
@@ -296,7 +296,7 @@ pub unsafe fn seen_path(at: c_int, path: *const c_char) -> *const c_char {
 
 #[inline(never)]
 unsafe fn look(at: c_int, path: *const c_char) -> Option<Seen> {
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     // SAFETY: the caller's path.
     let Target { asked, slot, .. } = unsafe { served(at, path, "stat", &mut kernel) }?;
     let (place, mtime) = undisturbed(&mut kernel, |kernel| protocol::look(kernel, slot, asked))?;
@@ -317,7 +317,7 @@ pub fn leave() {
 #[cold]
 #[inline(never)]
 fn leave_all() {
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     for (lock, slot) in SLOTS.iter().enumerate() {
         if slot.was_used() && matching::serve(&mut kernel, lock).is_some() {
             undisturbed(&mut kernel, |kernel| {

@@ -106,7 +106,7 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
     if let Some((_, name)) = split_last(path_bytes) {
         file_lock::opened(name);
     }
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     // SAFETY: as above.
     let whose = unsafe { matching::credentials(at, path, &mut kernel) }?;
     let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
@@ -152,7 +152,7 @@ unsafe fn try_replace(
     to_at: c_int,
     to: *const c_char,
 ) -> Option<Replaced> {
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     if environment::mode() != Mode::Redirect {
         return None;
     }

@@ -19,7 +19,7 @@ use lockspan_lock::sys;
 use super::content::Content;
 use super::{OPEN, record};
 use crate::operations::undisturbed;
-use crate::{matching, operations};
+use crate::{directory, matching, operations};
 
 /// How long a refresh is waited for. Milliseconds.
 const LONGEST: u64 = 20_000;
@@ -86,7 +86,7 @@ pub fn done(kernel: &mut Linux, number: usize) {
 #[cold]
 #[inline(never)]
 pub fn serve_done(number: usize) {
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     if matching::serve_store(&mut kernel, number).is_some() {
         undisturbed(&mut kernel, |kernel| done(kernel, number));
     }

@@ -130,7 +130,7 @@ fn forget() {
 
 #[inline(never)]
 fn put_in_place() -> Result<()> {
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     undisturbed(&mut kernel, |kernel| {
         let mut new = written()?;
         if !is_whole(new.bytes()) {

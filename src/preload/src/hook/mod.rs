@@ -59,8 +59,7 @@ pub unsafe extern "C" fn serve(symbol: Symbol, arguments: &mut Arguments, matche
     let row = symbol as usize;
     let is_looked_at = || Symbol::is_watched(row) && (staged::any() || file_lock::any());
     if matched || is_looked_at() {
-        // The settings are read here, where there is no path of ours on the stack: stacks may be small.
-        environment::mode();
+        environment::prepare();
         // SAFETY: the caller's arguments.
         if let Some(result) = unsafe { symbol.operation(&mut call) } {
             let [first, ..] = arguments;
