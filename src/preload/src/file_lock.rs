@@ -14,6 +14,7 @@ use lockspan_lock::linux::{Linux, directory_identity};
 use lockspan_lock::sys;
 
 use crate::configuration;
+use crate::directory;
 use crate::events::{self, Event};
 use crate::hook::{self, Word};
 use crate::matching;
@@ -121,7 +122,7 @@ pub fn closing(descriptor: c_int) {
 #[inline(never)]
 fn store_of(descriptor: c_int) -> Option<usize> {
     let found = directory_identity(descriptor, c"").ok()?;
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     configuration::stores().iter().enumerate().position(|(number, store)| {
         store.lock == StoreLock::File
             && matching::serve_store(&mut kernel, number).is_some()
@@ -132,7 +133,7 @@ fn store_of(descriptor: c_int) -> Option<usize> {
 /// Takes the lock on the store; `false` if none is needed, or it cannot be had for another reason than another holder.
 #[inline(never)]
 fn take(number: usize, waits: bool) -> Result<bool, Errno> {
-    let mut kernel = Linux::new();
+    let mut kernel = directory::kernel();
     let (Some(held), Some(holder)) = (HELD.get(number), HOLDER.get(number)) else { return Ok(false) };
     let own = u64::from(kernel.pid());
     if matching::serve_store(&mut kernel, number).is_none() || holder.load(Ordering::SeqCst) == own {
@@ -167,7 +168,7 @@ fn release(number: usize) {
     if let (Some(held), Some(holder)) = (HELD.get(number), HOLDER.get(number))
         && holder.compare_exchange(sys::process_id().into(), 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     {
-        Linux::new().shared_drop(held.load(Ordering::SeqCst));
+        directory::kernel().shared_drop(held.load(Ordering::SeqCst));
         events::record(Event { lock: "store", event: "released", detail: "file-lock", errno: 0, took: 0 });
     }
 }

@@ -29,6 +29,7 @@ use self::content::Content;
 use self::put::Turn;
 pub use self::seen::Seen;
 use crate::configuration;
+use crate::directory;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::file_lock;
