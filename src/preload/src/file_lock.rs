@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lockspan_core::config::{MAX_STORES, StoreLock};
 use lockspan_core::names::LOCK_SUFFIX;
 use lockspan_lock::kernel::{Errno, Kernel, Place, Shared, Signals};
-use lockspan_lock::linux::{Linux, directory_identity};
+use lockspan_lock::linux::directory_identity;
 use lockspan_lock::sys;
 
 use crate::configuration;
