@@ -70,6 +70,7 @@ pub enum Sites<'a> {
 impl Iterator for Sites<'_> {
     type Item = Site;
 
+    #[inline(never)]
     fn next(&mut self) -> Option<Site> {
         match self {
             Sites::Builtin(packed) => packed.next(),

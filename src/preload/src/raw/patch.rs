@@ -92,7 +92,7 @@ impl Steps<'_> {
     #[inline(never)]
     fn next(&mut self) -> Option<Step> {
         if !self.is_pending {
-            self.site = Some(self.sites.next()?);
+            self.site = self.sites.next();
         }
         self.is_pending = false;
         let Some((place, start, length)) = self.work.place(self.site.as_ref()?) else {
