@@ -99,11 +99,18 @@ impl Record {
     }
 
     /// The text of the record.
-    #[inline(never)]
     pub fn encode(&self) -> [u8; RECORD_LENGTH] {
+        let mut buffer = [0; RECORD_LENGTH];
+        self.write(&mut buffer);
+        buffer
+    }
+
+    /// Writes the text of the record, for those who have no stack for two of them.
+    #[inline(never)]
+    pub fn write(&self, buffer: &mut [u8; RECORD_LENGTH]) {
+        *buffer = [b'\n'; RECORD_LENGTH];
+        let mut text = Text::new(buffer);
         let mut numbers = self.numbers().into_iter();
-        let mut buffer = [b'\n'; RECORD_LENGTH];
-        let mut text = Text::new(&mut buffer);
         for part in FORM {
             match part {
                 b'#' => text.number(numbers.next().unwrap_or_default()),
@@ -112,25 +119,30 @@ impl Record {
                 literal => text.bytes(slice::from_ref(literal)),
             };
         }
-        buffer
     }
 
     /// Reads a record. `None` for anything that [`Record::encode`] would not have written, whoever wrote it.
     #[inline(never)]
     pub fn parse(text: &[u8]) -> Option<Record> {
+        if text.len() != RECORD_LENGTH {
+            return None;
+        }
+        let mut words = Words(text);
         let mut numbers = [0; NUMBERS];
         let mut next_number = numbers.iter_mut();
         let (mut boot, mut host) = ([0; BOOT_ID_LENGTH], [0; HOST_LENGTH]);
-        for (part, word) in Words(FORM).zip(Words(text)) {
+        for part in Words(FORM) {
+            let word = words.next()?;
             match part {
                 b"#" => *next_number.next()? = parse_number(word)?,
                 b"@" => copy(&mut boot, word)?,
                 b"%" => copy(&mut host, word)?,
-                _ => {}
+                literal if literal == word => {}
+                _ => return None,
             }
         }
-        let record = Record::of(numbers, boot, host);
-        (record.encode() == text).then_some(record)
+        // What is left is padding.
+        if words.0.iter().any(|&byte| byte != b'\n') { None } else { Record::of(numbers, boot, host) }
     }
 
     /// The numbers of [`FORM`], in its order.
@@ -161,27 +173,29 @@ impl Record {
         ]
     }
 
-    /// The record that has these numbers, if there is one.
-    fn of(numbers: [u64; NUMBERS], boot: [u8; BOOT_ID_LENGTH], host: [u8; HOST_LENGTH]) -> Record {
+    /// The record of these numbers, if they all are what they should be.
+    fn of(numbers: [u64; NUMBERS], boot: [u8; BOOT_ID_LENGTH], host: [u8; HOST_LENGTH]) -> Option<Record> {
         let [left, redirected, coherent, pid, pid_namespace, started, sec, nsec, identities @ ..] = numbers;
         let [a, b, c, d, e, f, g, h, i, j, k, l] = identities;
+        let is_flag = left.max(redirected).max(coherent) <= 1;
+        let is_time = nsec.max(d).max(h).max(l) < 1_000_000_000;
         let time = |sec: u64, nsec| Time { sec: sec.cast_signed(), nsec: nsec as u32 };
         let identity = |dev, ino, sec, nsec| Identity { dev, ino, birth: time(sec, nsec) };
         let sibling = identity(i, j, k, l);
-        Record {
+        (is_flag && is_time && pid <= u32::MAX.into()).then_some(Record {
             boot,
             guard: identity(a, b, c, d),
-            coherent: coherent != 0,
+            coherent: coherent == 1,
             lock: identity(e, f, g, h),
             sibling: (sibling != Identity::default()).then_some(sibling),
-            cycle: if redirected != 0 { Cycle::Redirected } else { Cycle::InPlace },
-            left: left != 0,
+            cycle: if redirected == 1 { Cycle::Redirected } else { Cycle::InPlace },
+            left: left == 1,
             pid: pid as u32,
             pid_namespace,
             started,
             since: time(sec, nsec),
             host,
-        }
+        })
     }
 }
 

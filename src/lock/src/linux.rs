@@ -420,7 +420,9 @@ impl Kernel for Linux {
         }
         let file = self.open_or_create(place)?;
         Self::identity_of(&file)?;
-        let written = sys::write(&file, &record.encode())?;
+        let mut text = [0; RECORD_LENGTH];
+        record.write(&mut text);
+        let written = sys::write(&file, &text)?;
         // Cuts what is not ours, after a short write too: half a record is none.
         sys::truncate(&file, written)
     }
