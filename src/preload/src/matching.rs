@@ -55,24 +55,30 @@ fn lock_of(
     kernel: &mut Linux,
     number: usize,
     store: &'static Store<'static>,
-) -> Option<(Directory<'static>, LockNames, Asked)> {
+) -> Option<(Directory<'static>, Asked)> {
     let path = store.path().bytes();
     let itself = below(number, store.path(), path, DIRECTORY_STORE.stem)?;
     if itself.real_path(kernel.path_buffer()).is_some() {
-        return Some((itself, DIRECTORY_STORE, Asked::Sibling));
+        return Some((itself, Asked::Sibling));
     }
-    let (around, names) = file_of(number, store)?;
-    Some((around, names, Asked::Lock))
+    Some((file_of(number, store)?, Asked::Lock))
 }
 
 /// The directory that a store's file is in.
-fn file_of(number: usize, store: &'static Store<'static>) -> Option<(Directory<'static>, LockNames)> {
+fn file_of(number: usize, store: &'static Store<'static>) -> Option<Directory<'static>> {
     let (parent, name) = split_last(store.path().bytes())?;
-    let names = match store.lock {
-        StoreLock::Gate => gate(name),
-        StoreLock::Directory | StoreLock::File => file_store(name),
-    };
-    Some((below(number, store.path(), parent, name)?, names))
+    below(number, store.path(), parent, name)
+}
+
+/// The names of a store's lock, by how its client asks for it.
+#[inline(never)]
+fn names_of(store: &Store<'static>, asked: Asked) -> LockNames {
+    let name = name_of(store);
+    match (asked, store.lock) {
+        (Asked::Sibling, _) => DIRECTORY_STORE,
+        (Asked::Lock, StoreLock::Gate) => gate(name),
+        (Asked::Lock, StoreLock::Directory | StoreLock::File) => file_store(name),
+    }
 }
 
 /// The name of a store.
@@ -101,8 +107,8 @@ pub unsafe fn target(at: c_int, path: *const c_char, kernel: &mut Linux) -> Opti
         if store.lock == StoreLock::File || name_of(store) != stem {
             return None;
         }
-        let (directory, names, asked) = lock_of(kernel, number, store)?;
-        place.is_lock_of(&directory, &names, asked, kernel)?;
+        let (directory, asked) = lock_of(kernel, number, store)?;
+        place.is_lock_of(&directory, &names_of(store, asked), asked, kernel)?;
         if let StoreLock::Gate = store.lock {
             refresh::refuse();
             return None;
@@ -142,16 +148,15 @@ pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) ->
     if path.last() == Some(&b'/') {
         return None;
     }
-    let (whose, directory, names) = if last == CREDENTIALS {
-        (Whose::Claude, claude()?, LOCKS[0])
+    let (whose, directory) = if last == CREDENTIALS {
+        (Whose::Claude, claude()?)
     } else {
         let (number, store) =
             configuration::stores().iter().enumerate().find(|&(_, store)| name_of(store) == last)?;
-        let (directory, names) = file_of(number, store)?;
-        (Whose::Store(number, store), directory, names)
+        (Whose::Store(number, store), file_of(number, store)?)
     };
     let length = directory.located(kernel.path_buffer(), at, parent, None)?;
-    kernel.serve(length, &names)?;
+    kernel.serve(length, &whose.names())?;
     Some(whose)
 }
 
@@ -181,6 +186,14 @@ impl Whose {
         }
     }
 
+    /// The names of the lock that is for it.
+    fn names(self) -> LockNames {
+        match self {
+            Whose::Claude => LOCKS[0],
+            Whose::Store(_, store) => names_of(store, Asked::Lock),
+        }
+    }
+
     /// The number of the store, if it has a gate.
     pub fn gate(self) -> Option<usize> {
         match self {
@@ -207,8 +220,8 @@ pub fn serve(kernel: &mut Linux, lock: usize) -> Option<()> {
         None => {
             let wanted = lock.checked_sub(LOCKS.len())?;
             let store = configuration::stores().get(wanted)?;
-            let (directory, names, _) = lock_of(kernel, wanted, store)?;
-            (directory, names)
+            let (directory, asked) = lock_of(kernel, wanted, store)?;
+            (directory, names_of(store, asked))
         }
     };
     let length = directory.real_path(kernel.path_buffer())?;
@@ -217,11 +230,7 @@ pub fn serve(kernel: &mut Linux, lock: usize) -> Option<()> {
 
 /// Makes `kernel` serve a credentials file where it was found before, whatever the environment says by now.
 pub fn serve_file(kernel: &mut Linux, whose: Whose) -> Option<()> {
-    let names = match whose {
-        Whose::Claude => LOCKS[0],
-        Whose::Store(number, store) => file_of(number, store)?.1,
-    };
-    directory::serve_kept(kernel, whose.directory(), &names)
+    directory::serve_kept(kernel, whose.directory(), &whose.names())
 }
 
 /// Whether this process has a config directory at all.
