@@ -68,7 +68,8 @@ impl Directory<'_> {
 
     /// Puts the real path of the directory into the buffer, if there is one; its length.
     pub fn real_path(&self, buffer: &mut [u8; PATH_MAX]) -> Option<usize> {
-        let key = hash(hash(hash(START, self.base), b"\0"), self.below);
+        // Changed in between, so that the two do not run into each other.
+        let key = hash(!hash(START, self.base), self.below);
         let cache = CACHES.get(self.cache)?;
         if let Some(directory) = cache.get(key) {
             copy(buffer, directory)?;
