@@ -9,6 +9,7 @@
 pub mod config;
 pub mod expiry;
 pub mod hash;
+pub mod lease;
 pub mod names;
 pub mod pair;
 pub mod path;

@@ -1,6 +1,7 @@
 //! The names that clients and lockspan give to things in and beside the config directory.
 
 use crate::hash::{START, hash};
+use crate::lease::REGION;
 
 /// What a client appends to the config directory's real path to name the sibling lock.
 pub const SIBLING_SUFFIX: &[u8] = b".lock";
@@ -36,9 +37,9 @@ pub struct LockNames {
     pub state: &'static [u8],
     /// The file that the lock protects; empty if it is the directory itself.
     pub credentials: &'static [u8],
-    /// Which byte of that file stands for this lock where only the file is shared: far behind the end of any file,
-    /// where a lock disturbs nobody.
-    pub byte: i64,
+    /// Where in that file the leases of this lock lie where only the file is shared ([`crate::lease`]): far behind
+    /// the end of any file, where a lock disturbs nobody.
+    pub leases: u64,
     /// Whether clients take this lock as a directory beside the directory.
     pub has_sibling: bool,
     /// The name by which events and `lockspan status` call it.
@@ -52,8 +53,8 @@ pub const GUARD_SUFFIX: &[u8] = b".guard";
 /// What the name of a record ends with.
 pub const RECORD_SUFFIX: &[u8] = b".owner";
 
-/// The first byte that stands for a lock.
-const FIRST_BYTE: i64 = 1 << 62;
+/// Where leases begin. What lies before, from 2^62 on, is for other locks of ours.
+const LEASES: u64 = (1 << 62) + REGION;
 
 /// The locks of Claude Code; the index is used throughout. Old clients take the first one as a directory beside the
 /// config directory.
@@ -62,7 +63,7 @@ pub static LOCKS: [LockNames; 2] = [
         stem: b".oauth_refresh",
         state: b"oauth_refresh",
         credentials: CREDENTIALS,
-        byte: FIRST_BYTE,
+        leases: LEASES,
         has_sibling: true,
         title: "refresh",
     },
@@ -70,7 +71,7 @@ pub static LOCKS: [LockNames; 2] = [
         stem: b".storage-write",
         state: b"storage-write",
         credentials: CREDENTIALS,
-        byte: FIRST_BYTE + 1,
+        leases: LEASES + REGION,
         has_sibling: false,
         title: "write",
     },
@@ -82,7 +83,7 @@ pub const DIRECTORY_STORE: LockNames = LockNames {
     stem: b".lockspan",
     state: b"lockspan",
     credentials: b"",
-    byte: FIRST_BYTE,
+    leases: LEASES,
     has_sibling: true,
     title: "store",
 };
@@ -93,7 +94,7 @@ pub fn file_store(name: &'static [u8]) -> LockNames {
         stem: name,
         state: name,
         credentials: name,
-        byte: FIRST_BYTE,
+        leases: LEASES,
         has_sibling: false,
         title: "store",
     }
@@ -108,7 +109,7 @@ pub fn gate(name: &'static [u8]) -> LockNames {
         stem: b".lockspan/gate",
         state: b"gate",
         credentials: name,
-        byte: FIRST_BYTE,
+        leases: LEASES,
         has_sibling: false,
         title: GATE,
     }

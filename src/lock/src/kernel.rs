@@ -1,6 +1,7 @@
 //! What the protocol needs of a kernel. Each method is at most one effect that another process can see, so
 //! that the tests can stop a process between any two of them.
 
+use lockspan_core::lease::Lease;
 use lockspan_core::record::{BOOT_ID_LENGTH, HOST_LENGTH, Record};
 use lockspan_core::{Identity, Time};
 
@@ -50,9 +51,9 @@ pub struct OpenGuard {
 pub enum Shared {
     /// The credentials file is no mount of its own: the config directory is what is shared, or nothing is.
     NotNeeded,
-    /// Locked, until it is dropped.
+    /// The lease is this process's, until it is dropped.
     Taken(u64),
-    /// Another process has it.
+    /// Somebody's lease overlaps it.
     Busy,
     /// The credentials file cannot be written.
     Refused(Errno),
@@ -67,6 +68,8 @@ pub struct Owner {
     pub boot: Option<[u8; BOOT_ID_LENGTH]>,
     /// Inode of its pid namespace, or 0.
     pub pid_namespace: u64,
+    /// Inode of its time namespace, or 0.
+    pub time_namespace: u64,
     /// When it started, in clock ticks since the boot, or 0.
     pub started: u64,
     /// Host name, padded with zeros.
@@ -152,9 +155,9 @@ pub trait Kernel {
     /// Gives a locked guard back.
     fn guard_drop(&mut self, guard: u64);
 
-    /// Locks the credentials file for this lock if it is a mount of its own, without blocking. The lock lasts until
-    /// [`Kernel::shared_drop`] or the end of this process, and is passed to no child.
-    fn shared_lock(&mut self) -> Shared;
+    /// Takes a lease of the credentials file for this lock if it is a mount of its own, without blocking. It lasts
+    /// until it has run out, [`Kernel::shared_drop`] or the end of this process, and is passed to no child.
+    fn shared_lock(&mut self, lease: Lease) -> Shared;
     /// Gives that back.
     fn shared_drop(&mut self, shared: u64);
 

@@ -16,6 +16,7 @@
 use core::ffi::CStr;
 
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, O_RDWR};
+use lockspan_core::lease::Lease;
 use lockspan_core::names::{
     GATE, GUARD_SUFFIX, LOCK_SUFFIX, LOCKS, LockNames, RECORD_SUFFIX, REMOVAL, SIBLING_RECORD,
     SIBLING_SUFFIX, STATE, STATE_DIR, UPSTREAM_OWNER,
@@ -307,6 +308,16 @@ fn keep(file: &Descriptor) -> Result<u64> {
     Ok(mapping as u64)
 }
 
+/// Locks the bytes of a lease, or those of other lanes, of which there may be none.
+#[inline(never)]
+fn lock_lease(file: &Descriptor, kind: i32, leases: u64, lease: Lease) -> Result<()> {
+    match lease.end.saturating_sub(lease.start) {
+        // To fcntl that would be all that follows.
+        0 => Ok(()),
+        count => sys::lock_bytes(file, kind, (leases + lease.start).cast_signed(), count.cast_signed()),
+    }
+}
+
 fn drop_kept(mapping: u64) {
     // SAFETY: the address is that of a mapping made by `keep` in this process, which nobody else knows of.
     let _ = unsafe { sys::unmap(mapping as usize, MAPPED) };
@@ -322,8 +333,9 @@ impl Kernel for Linux {
         let read = read_file(c"/proc/sys/kernel/random/boot_id", &mut boot);
         let pid_namespace = sys::stat(AT_FDCWD, c"/proc/self/ns/pid", 0).map_or(0, |found| found.st_ino);
         let boot = (read == Ok(BOOT_ID_LENGTH)).then_some(boot);
+        let time_namespace = sys::stat(AT_FDCWD, c"/proc/self/ns/time", 0).map_or(0, |found| found.st_ino);
         let started = process_state(None).map_or(0, |(_, started)| started);
-        Owner { boot, pid_namespace, started, host: sys::host_name() }
+        Owner { boot, pid_namespace, time_namespace, started, host: sys::host_name() }
     }
 
     fn is_alive(&mut self, pid: u32, started: u64) -> bool {
@@ -446,20 +458,22 @@ impl Kernel for Linux {
     }
 
     #[inline(never)]
-    fn shared_lock(&mut self) -> Shared {
+    fn shared_lock(&mut self, lease: Lease) -> Shared {
         if !self.credentials_are_mounted() {
             return Shared::NotNeeded;
         }
-        let byte = self.names.byte;
+        let leases = self.names.leases;
         let path = self.path(Place::Credentials);
         let locked = sys::open(path, O_RDWR | OPEN, 0).and_then(|file| {
-            sys::lock_byte(&file, byte)?;
+            lock_lease(&file, libc::F_WRLCK, leases, lease)?;
+            lock_lease(&file, libc::F_RDLCK, leases, lease.others())?;
             keep(&file)
         });
         match locked {
             Ok(mapping) => {
                 // As for the guard, what counts is that it lasts when the descriptor is closed.
-                let other = sys::open(path, O_RDWR | OPEN, 0).and_then(|file| sys::lock_byte(&file, byte));
+                let other = sys::open(path, O_RDWR | OPEN, 0)
+                    .and_then(|file| lock_lease(&file, libc::F_WRLCK, leases, lease));
                 if matches!(other, Err(Errno::WOULDBLOCK | Errno::ACCESS)) {
                     return Shared::Taken(mapping);
                 }

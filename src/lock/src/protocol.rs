@@ -12,13 +12,16 @@
 //! - A directory in the way is replaced at once if, and only if, its owner is **proven dead**: the guard is
 //!   free, and the record names this kernel, this guard and this very directory.
 //! - Where the credentials file is a mount of its own, it may be all that is shared. Then a lock on **that file**
-//!   is taken first and given back last; the directories, which only their own container sees, come on top.
+//!   is taken first and given back last; the directories, which only their own container sees, come on top. It is a
+//!   [lease](lockspan_core::lease), which the holder's heartbeat renews: one that was stopped for too long has lost it,
+//!   whether somebody came or not.
 //! - Anything else in the way is respected, until the asking client's own staleness rule removes it
 //!   ([`remove`]). Then the robbed holder's guard is retired, so that nobody waits for it.
 //! - A holder that wakes up after that touches and removes nothing that is no longer its own.
 //!
 //! Nothing here may decide by a client's version; only by what a process did.
 
+use lockspan_core::lease::{self, Lease};
 use lockspan_core::names::sibling_key;
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
@@ -93,7 +96,7 @@ pub fn take<K: Kernel>(
         None => {
             // Somebody else may have removed the lock of this process, which then does not hold it.
             let held = slot.held(pid).ok_or(Blocked::OwnProcess)?;
-            if has_all(kernel, &held) {
+            if has_all(kernel, slot, &held) {
                 return Err(Blocked::OwnProcess);
             }
             release(kernel, slot, &held, Client::Robbed);
@@ -101,11 +104,13 @@ pub fn take<K: Kernel>(
         }
     };
     slot.set_user(pid, cycle);
+    let owner = kernel.owner();
     let start = kernel.monotonic();
     loop {
-        match attempt(kernel, cycle, mode) {
-            Ok((held, taken)) => {
+        match attempt(kernel, &owner, cycle, mode) {
+            Ok((held, shared, taken)) => {
                 slot.present();
+                slot.set_shared(shared);
                 claim.hold(pid, &held);
                 return Ok(taken);
             }
@@ -176,19 +181,22 @@ struct Guard {
 /// One attempt, without waiting.
 fn attempt<K: Kernel>(
     kernel: &mut K,
+    owner: &Owner,
     cycle: Cycle,
     mode: u32,
-) -> core::result::Result<(Held, Taken), Blocked> {
-    let shared = match kernel.shared_lock() {
+) -> core::result::Result<(Held, Option<(u64, u64)>, Taken), Blocked> {
+    let start = kernel.monotonic();
+    let lease = Lease::new(owner.boot.as_ref(), owner.time_namespace, start);
+    let shared = match kernel.shared_lock(lease) {
         Shared::NotNeeded => None,
-        Shared::Taken(shared) => Some(shared),
+        Shared::Taken(shared) => Some((shared, lease.end)),
         Shared::Busy => return Err(Blocked::HeldElsewhere),
         Shared::Refused(errno) => return Err(Blocked::Refused(errno)),
         Shared::Incoherent => return Err(Blocked::NoSharedLock),
     };
     let result = match lock_guard(kernel) {
         Ok(guard) => {
-            let result = make(kernel, guard, cycle, mode);
+            let result = make(kernel, owner, guard, cycle, mode, start);
             if let (Err(_), Some(guard)) = (&result, guard) {
                 kernel.guard_drop(guard.handle);
             }
@@ -197,9 +205,9 @@ fn attempt<K: Kernel>(
         Err(blocked) => Err(blocked),
     };
     match (result, shared) {
-        (Ok((held, taken)), shared) => Ok((Held { shared, ..held }, taken)),
+        (Ok((held, taken)), shared) => Ok((held, shared, taken)),
         (Err(blocked), shared) => {
-            if let Some(shared) = shared {
+            if let Some((shared, _)) = shared {
                 kernel.shared_drop(shared);
             }
             Err(blocked)
@@ -233,16 +241,16 @@ fn lock_guard<K: Kernel>(kernel: &mut K) -> core::result::Result<Option<Guard>, 
 /// Makes the directories and writes the record, with the guard in hand.
 fn make<K: Kernel>(
     kernel: &mut K,
+    owner: &Owner,
     guard: Option<Guard>,
     cycle: Cycle,
     mode: u32,
+    start: u64,
 ) -> core::result::Result<(Held, Taken), Blocked> {
     // All that the record says is gathered first: a process that dies between mkdir and the record leaves an
     // orphan that nothing is known of.
-    let owner = kernel.owner();
     let since = kernel.wall();
     let pid = kernel.pid();
-    let start = kernel.monotonic();
 
     let taken = match kernel.mkdir(Place::Lock, mode) {
         Ok(()) => Taken::Free,
@@ -305,11 +313,12 @@ fn make<K: Kernel>(
         let _ = kernel.write_record(Place::Record, &record);
         write_sibling_record(kernel, &record);
     }
-    Ok((Held { guard: guard.map(|guard| guard.handle), shared: None, lock, sibling, cycle }, taken))
+    Ok((Held { guard: guard.map(|guard| guard.handle), lock, sibling, cycle }, taken))
 }
 
-/// Which directory this process has just made. A process that was stopped in between cannot tell: its
-/// directory may have been called stale, and another be in its place. Then it must touch neither.
+/// Which directory this process has just made, having begun at `start`. A process that was stopped in between cannot
+/// tell: its directory may have been called stale, and another be in its place. Then it must touch neither. A lease that
+/// it took is of no use either, by when it looked at its clock.
 fn made<K: Kernel>(kernel: &mut K, place: Place, start: u64) -> core::result::Result<Identity, Blocked> {
     let stat = kernel.stat(place).map_err(|_| Blocked::Foreign)?;
     let took = kernel.monotonic().saturating_sub(start);
@@ -660,7 +669,7 @@ fn release<K: Kernel>(
     if let Some(guard) = held.guard {
         kernel.guard_drop(guard);
     }
-    if let Some(shared) = held.shared {
+    if let Some(shared) = slot.take_shared() {
         kernel.shared_drop(shared);
     }
     match client {
@@ -729,7 +738,7 @@ pub fn look<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(Pla
         return None;
     }
     if let Some(held) = slot.held(pid) {
-        if has_all(kernel, &held) {
+        if has_all(kernel, slot, &held) {
             // It sees its own sibling, which is touched with the lock, where there is one.
             let as_asked = asked == Asked::Lock || held.sibling.is_some();
             return if as_asked { None } else { Some((Place::Lock, None)) };
@@ -745,9 +754,28 @@ pub fn look<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(Pla
 }
 
 /// Whether a holder still has what it made.
-fn has_all<K: Kernel>(kernel: &mut K, held: &Held) -> bool {
+fn has_all<K: Kernel>(kernel: &mut K, slot: &Slot, held: &Held) -> bool {
     let mut is = |place| kernel.stat(place).ok().map(|stat| stat.identity);
-    is(Place::Lock) == Some(held.lock) && (held.sibling.is_none() || is(Place::Sibling) == held.sibling)
+    is(Place::Lock) == Some(held.lock)
+        && (held.sibling.is_none() || is(Place::Sibling) == held.sibling)
+        && slot.shared().is_none_or(|(_, end)| lease::runs(end, kernel.monotonic()))
+}
+
+/// Renews a holder's lease of the credentials file, where it has one; `ENOENT` if it has run out: who took it then
+/// may have been and gone, and have left a newer login.
+fn renew<K: Kernel>(kernel: &mut K, slot: &Slot) -> Result<()> {
+    let Some((shared, end)) = slot.shared() else { return Ok(()) };
+    let now = kernel.monotonic();
+    if !lease::runs(end, now) {
+        return Err(Errno::NOENT);
+    }
+    if let Some(lease) = lease::renewal(end, now)
+        && let Shared::Taken(new) = kernel.shared_lock(lease)
+    {
+        kernel.shared_drop(slot.renew_shared(shared, new, lease.end));
+    }
+    // If it was not to be had the present one runs on, until the next heartbeat or its end.
+    Ok(())
 }
 
 /// Which directory blocks a client that asked for this path.
@@ -782,8 +810,8 @@ pub fn heartbeat<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked, times: Ti
         _ => return None,
     };
     let turn = removal_turn(kernel);
-    let result = kernel
-        .touch(Place::Lock, held.lock, times)
+    let result = renew(kernel, slot)
+        .and_then(|()| kernel.touch(Place::Lock, held.lock, times))
         .and_then(|()| sibling.map_or(Ok(()), |sibling| kernel.touch(Place::Sibling, sibling, times)));
     if let Turn::Mine(removal) = turn {
         kernel.removal_unlock(removal);

@@ -14,8 +14,6 @@ use crate::kernel::Stat;
 pub struct Held {
     /// The locked guard, if there is one.
     pub guard: Option<u64>,
-    /// The lock on the credentials file, where that is all that is shared.
-    pub shared: Option<u64>,
     /// The lock directory that was made.
     pub lock: Identity,
     /// The sibling directory that was made.
@@ -39,7 +37,10 @@ pub struct Slot {
     shown: AtomicIdentity,
     shown_mtime: AtomicU64,
     guard: AtomicU64,
+    /// The lease of the credentials file, where that is all that is shared, or 0, and its end. Apart from what a
+    /// [`Held`] is: a heartbeat renews it, while another thread may give the lock back.
     shared: AtomicU64,
+    shared_end: AtomicU64,
     lock: AtomicIdentity,
     sibling: AtomicIdentity,
     /// The sibling that a new client made while it held the lock.
@@ -79,7 +80,6 @@ impl Word {
 const HAS_GUARD: u64 = 1;
 const HAS_SIBLING: u64 = 2;
 const IS_REDIRECTED: u64 = 4;
-const HAS_SHARED: u64 = 8;
 
 impl Slot {
     /// A slot that holds nothing.
@@ -93,6 +93,7 @@ impl Slot {
             shown_mtime: AtomicU64::new(0),
             guard: AtomicU64::new(0),
             shared: AtomicU64::new(0),
+            shared_end: AtomicU64::new(0),
             lock: AtomicIdentity::new(),
             sibling: AtomicIdentity::new(),
             nested: AtomicIdentity::new(),
@@ -145,7 +146,6 @@ impl Slot {
         let flags = self.flags.load(Ordering::Relaxed);
         let held = Held {
             guard: (flags & HAS_GUARD != 0).then(|| self.guard.load(Ordering::Relaxed)),
-            shared: (flags & HAS_SHARED != 0).then(|| self.shared.load(Ordering::Relaxed)),
             lock: self.lock.load(),
             sibling: (flags & HAS_SIBLING != 0).then(|| self.sibling.load()),
             cycle: if flags & IS_REDIRECTED != 0 { Cycle::Redirected } else { Cycle::InPlace },
@@ -176,6 +176,35 @@ impl Slot {
             Cycle::InPlace => 2,
         };
         self.user.store(u64::from(pid) << 32 | cycle, Ordering::Relaxed);
+    }
+
+    /// Notes the lease with which the lock is about to be held, and its end.
+    pub fn set_shared(&self, shared: Option<(u64, u64)>) {
+        let (lease, end) = shared.unwrap_or_default();
+        self.shared_end.store(end, Ordering::Relaxed);
+        self.shared.store(lease, Ordering::Release);
+    }
+
+    /// The lease of this process, which holds the lock, and its end.
+    pub fn shared(&self) -> Option<(u64, u64)> {
+        let lease = self.shared.load(Ordering::Acquire);
+        (lease != 0).then(|| (lease, self.shared_end.load(Ordering::Relaxed)))
+    }
+
+    /// Puts a renewed lease in the place of the present one; returns which of the two is to be dropped: the new one
+    /// if another thread has given the lock back.
+    pub fn renew_shared(&self, present: u64, new: u64, end: u64) -> u64 {
+        // First the end: with the old lease and the new end a renewal is too early, and nothing else.
+        self.shared_end.store(end, Ordering::Relaxed);
+        match self.shared.compare_exchange(present, new, Ordering::Release, Ordering::Relaxed) {
+            Ok(old) => old,
+            Err(_) => new,
+        }
+    }
+
+    /// The lease, which is the caller's to drop.
+    pub fn take_shared(&self) -> Option<u64> {
+        Some(self.shared.swap(0, Ordering::AcqRel)).filter(|&lease| lease != 0)
     }
 
     /// Notes the sibling that this process made while it held the lock in place.
@@ -230,10 +259,6 @@ impl Claim<'_> {
         if let Some(guard) = held.guard {
             flags |= HAS_GUARD;
             slot.guard.store(guard, Ordering::Relaxed);
-        }
-        if let Some(shared) = held.shared {
-            flags |= HAS_SHARED;
-            slot.shared.store(shared, Ordering::Relaxed);
         }
         if let Some(sibling) = held.sibling {
             flags |= HAS_SIBLING;
@@ -307,7 +332,7 @@ mod tests {
 
     fn held(ino: u64) -> Held {
         let identity = Identity { dev: 1, ino, birth: Time { sec: 5, nsec: 6 } };
-        Held { guard: Some(7), shared: Some(8), lock: identity, sibling: None, cycle: Cycle::Redirected }
+        Held { guard: Some(7), lock: identity, sibling: None, cycle: Cycle::Redirected }
     }
 
     #[test]
@@ -326,6 +351,17 @@ mod tests {
         let abandoned = slot.claim(10, 1).unwrap();
         let claim = slot.claim(10, 1).expect("a handler jumped out of this thread's call");
         assert!(claim.is_valid() && !abandoned.is_valid());
+    }
+
+    #[test]
+    fn a_renewed_lease_is_given_back_once() {
+        let slot = Slot::new();
+        slot.set_shared(Some((8, 100)));
+        assert_eq!(slot.renew_shared(8, 9, 200), 8);
+        assert_eq!(slot.shared(), Some((9, 200)));
+        assert_eq!(slot.take_shared(), Some(9));
+        assert_eq!(slot.renew_shared(9, 10, 300), 10, "another thread was first");
+        assert_eq!((slot.take_shared(), slot.shared()), (None, None));
     }
 
     #[test]

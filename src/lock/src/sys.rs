@@ -361,19 +361,23 @@ pub fn unlock(file: &Descriptor) -> Result<()> {
     unsafe { call!(SYS_flock, file.0, libc::LOCK_UN) }.map(drop)
 }
 
-/// fcntl(2) with `F_OFD_SETLK`: locks one byte of an open file, which need not be there, exclusively and without
-/// blocking.
-pub fn lock_byte(file: &Descriptor, byte: i64) -> Result<()> {
-    let mut range = byte_range(byte);
+/// fcntl(2) with `F_OFD_SETLK`: locks `count` bytes of an open file, which need not be there, without blocking; `kind` is
+/// `F_WRLCK`, `F_RDLCK` or `F_UNLCK`.
+#[inline(never)]
+pub fn lock_bytes(file: &Descriptor, kind: c_int, first: i64, count: i64) -> Result<()> {
+    let mut range = libc::flock { l_type: kind as i16, l_len: count, ..byte_range(first) };
     // SAFETY: a range.
     unsafe { call!(SYS_fcntl, file.0, libc::F_OFD_SETLK, &raw mut range) }.map(drop)
 }
 
-/// The same with `F_UNLCK`.
+/// The same for one byte, exclusively.
+pub fn lock_byte(file: &Descriptor, byte: i64) -> Result<()> {
+    lock_bytes(file, libc::F_WRLCK, byte, 1)
+}
+
+/// Gives such a byte back.
 pub fn unlock_byte(file: &Descriptor, byte: i64) {
-    let mut range = libc::flock { l_type: libc::F_UNLCK as i16, ..byte_range(byte) };
-    // SAFETY: a range.
-    let _ = unsafe { call!(SYS_fcntl, file.0, libc::F_OFD_SETLK, &raw mut range) };
+    let _ = lock_bytes(file, libc::F_UNLCK, byte, 1);
 }
 
 fn byte_range(byte: i64) -> libc::flock {

@@ -8,6 +8,7 @@ use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lockspan_core::config::{MAX_STORES, StoreLock};
+use lockspan_core::lease::{Lease, REGION};
 use lockspan_core::names::LOCK_SUFFIX;
 use lockspan_lock::kernel::{Errno, Kernel, Place, Shared, Signals};
 use lockspan_lock::linux::directory_identity;
@@ -24,6 +25,9 @@ const LONGEST: u64 = 120_000;
 
 /// Between two attempts. Milliseconds.
 const STEP: u64 = 5;
+
+/// Such a lock has no age: it lasts until it is given back.
+const FOR_EVER: Lease = Lease { start: 0, end: REGION };
 
 /// Whether this process, or one that it was forked from, has opened a store's lock file.
 static OPENED: AtomicBool = AtomicBool::new(false);
@@ -142,7 +146,7 @@ fn take(number: usize, waits: bool) -> Result<bool, Errno> {
     let start = kernel.monotonic();
     loop {
         kernel.block_signals();
-        let shared = kernel.shared_lock();
+        let shared = kernel.shared_lock(FOR_EVER);
         if let Shared::Taken(mapping) = shared {
             held.store(mapping, Ordering::SeqCst);
             holder.store(own, Ordering::SeqCst);

@@ -6,6 +6,7 @@
 
 use std::panic::resume_unwind;
 
+use lockspan_core::lease::Lease;
 use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
 use lockspan_lock::kernel::{Errno, Kernel, OpenGuard, Owner, Place, Result, Shared, Signals, Stat, Times};
@@ -29,6 +30,12 @@ pub enum Client {
     ForeignOld,
     /// Without the library, asks for the lock, then the sibling.
     ForeignNew,
+}
+
+impl Client {
+    pub fn has_library(self) -> bool {
+        !matches!(self, Client::ForeignOld | Client::ForeignNew)
+    }
 }
 
 /// The result of one call.
@@ -105,6 +112,14 @@ impl<'a> Process<'a> {
         }
     }
 
+    fn was_passed(&mut self) -> bool {
+        let number = self.number;
+        match self.look(|world| Answer::Yes(world.was_passed(number))) {
+            Answer::Yes(yes) => yes,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
     fn yes(&mut self, call: &str, make: impl FnOnce(&mut World) -> bool) -> bool {
         match self.step(call, |world| Answer::Yes(make(world))) {
             Answer::Yes(yes) => yes,
@@ -123,7 +138,7 @@ impl Kernel for Process<'_> {
     }
 
     fn owner(&mut self) -> Owner {
-        World::owner(self.number)
+        self.world.owner(self.number, self.home)
     }
 
     /// The clients of a scenario are in pid namespaces of their own.
@@ -235,9 +250,9 @@ impl Kernel for Process<'_> {
         assert_eq!(dropped, Ok(()));
     }
 
-    fn shared_lock(&mut self) -> Shared {
+    fn shared_lock(&mut self, lease: Lease) -> Shared {
         let number = self.number;
-        match self.step("lock credentials", |world| Answer::Shared(world.shared_lock(number))) {
+        match self.step("lock credentials", |world| Answer::Shared(world.shared_lock(number, lease))) {
             Answer::Shared(shared) => shared,
             other => unreachable!("{other:?}"),
         }
@@ -316,6 +331,9 @@ fn leave(process: &mut Process<'_>) {
 
 fn with_library(process: &mut Process<'_>, asked: Asked, leaves: bool, patience: Patience) -> Outcome {
     let slot = Slot::new();
+    // Time may pass between its first look at the clock and what it does then.
+    let begun = process.done("begin", |_| Ok(()));
+    assert_eq!(begun, Ok(()));
     let mkdir = |process: &mut Process<'_>, asked| match protocol::decide(process, &slot, asked) {
         Make::Nested => protocol::nested(process, &slot, 0o777).is_ok(),
         Make::Take(cycle) => {
@@ -345,8 +363,10 @@ fn with_library(process: &mut Process<'_>, asked: Asked, leaves: bool, patience:
     }
     enter(process);
     // A heartbeat; a holder that was robbed hears of it and stops.
+    let passed = process.was_passed();
     let beats = protocol::heartbeat(process, &slot, asked, Times::NOW);
     assert!(beats.is_some(), "a holder's heartbeat is never done as it was asked");
+    assert!(!passed || beats == Some(Err(Errno::NOENT)), "a holder that another one has passed hears of it");
     leave(process);
     if leaves {
         protocol::leave(process, &slot);

@@ -16,10 +16,12 @@ use lockspan_lock::kernel::Place;
 use lockspan_lock::protocol::Patience;
 use world::{Filesystem, World};
 
-const COHERENT: Filesystem = Filesystem { coherent_flock: true, birth_times: true, file_mount: false };
+const COHERENT: Filesystem =
+    Filesystem { coherent_flock: true, birth_times: true, file_mount: false, many_kernels: false };
 const NO_FLOCK: Filesystem = Filesystem { coherent_flock: false, ..COHERENT };
 const NO_BIRTH: Filesystem = Filesystem { birth_times: false, ..COHERENT };
 const FILE_MOUNT: Filesystem = Filesystem { file_mount: true, ..COHERENT };
+const MANY_KERNELS: Filesystem = Filesystem { many_kernels: true, ..FILE_MOUNT };
 
 /// Gives up at once, and takes a busy guard without a lock directory for abandoned as early as possible: the
 /// harder case for every invariant.
@@ -28,6 +30,12 @@ const IMPATIENT: Patience = Patience { total: 0, step: 1, absent: 0 };
 /// Waits for a few looks.
 const PATIENT: Patience = Patience { total: 3, step: 1, absent: 2 };
 
+/// Makes every lock look stale. Milliseconds.
+const EVER: u64 = 61_000;
+
+/// Leaves time to renew a lease. Milliseconds.
+const HALF: u64 = 30_000;
+
 /// What is explored.
 struct Scenario {
     name: &'static str,
@@ -35,9 +43,10 @@ struct Scenario {
     /// The clients, each with the number of its home.
     clients: &'static [(Client, u8)],
     patience: Patience,
-    /// How many of them may be killed.
+    /// How many of them may be killed or, with the library in a file mount, stopped for ever.
     kills: u8,
-    /// How often so much time may pass that every lock looks stale. Whoever holds one then is hung.
+    /// How often so much time may pass that every lock looks stale, or in a file mount half of it. Whoever holds one
+    /// then is hung.
     pauses: u8,
 }
 
@@ -46,6 +55,8 @@ enum Life {
     Running(Vec<Answer>),
     Ended(Outcome),
     Killed,
+    /// Stopped for ever, with all that it has.
+    Stopped,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -85,7 +96,8 @@ fn replay(start: State, trace: &[Step], scenario: &Scenario) -> String {
         let (next, line) = match *step {
             Step::Call(number) => advance(&state, number, scenario),
             Step::Kill(number) => (kill(&state, number), format!("kill {number}")),
-            Step::Pause => (pause(&state), "pause".into()),
+            Step::Stop(number) => (stop(&state, number), format!("stop {number}")),
+            Step::Pause(milliseconds) => (pause(&state, milliseconds), format!("pause {milliseconds}")),
         };
         state = next;
         text += &format!("  {line}\n");
@@ -97,7 +109,8 @@ fn replay(start: State, trace: &[Step], scenario: &Scenario) -> String {
 enum Step {
     Call(usize),
     Kill(usize),
-    Pause,
+    Stop(usize),
+    Pause(u64),
 }
 
 fn kill(state: &State, number: usize) -> State {
@@ -108,9 +121,16 @@ fn kill(state: &State, number: usize) -> State {
     killed
 }
 
-fn pause(state: &State) -> State {
+fn stop(state: &State, number: usize) -> State {
+    let mut stopped = state.clone();
+    stopped.lives[number] = Life::Stopped;
+    stopped.kills -= 1;
+    stopped
+}
+
+fn pause(state: &State, milliseconds: u64) -> State {
     let mut later = state.clone();
-    later.world.pass(11_000);
+    later.world.pass(milliseconds);
     later.pauses -= 1;
     later
 }
@@ -143,9 +163,16 @@ fn check_end(state: &State, scenario: &Scenario) -> Result<(), String> {
     }
     for client in [Client::Old, Client::New] {
         for home in [0, 1] {
-            // What a killed client left may take two rounds: the lock first, then the sibling.
+            // Whoever was stopped in the middle of a removal keeps those of its own home from removing anything, and
+            // one on another kernel can tell nobody how long ago.
+            let stopped = state.lives.contains(&Life::Stopped);
+            if stopped && (scenario.filesystem.many_kernels || state.world.refused(home, Place::Removal)) {
+                continue;
+            }
+            // What a killed client left may take two rounds: the lock first, then the sibling. A stopped one's lease may
+            // take one before, and its guard another.
             let (mut later, mut outcome) = (state.clone(), Outcome::GaveUp);
-            for round in 0..3 {
+            for round in 0..4 {
                 (outcome, later.world) = latecomer(&later, client, home, 90 + round);
                 if outcome == Outcome::Held {
                     break;
@@ -194,10 +221,14 @@ fn explore(scenario: &Scenario) -> usize {
                     next.push((advance(&state, number, scenario).0, Step::Call(number)));
                     if state.kills > 0 {
                         next.push((kill(&state, number), Step::Kill(number)));
+                        let (client, _) = scenario.clients[number];
+                        if scenario.filesystem.file_mount && client.has_library() {
+                            next.push((stop(&state, number), Step::Stop(number)));
+                        }
                     }
                 }
                 Life::Ended(Outcome::Held) => drop(held.insert(number)),
-                Life::Ended(Outcome::GaveUp) | Life::Killed => {}
+                Life::Ended(Outcome::GaveUp) | Life::Killed | Life::Stopped => {}
             }
         }
         if next.is_empty() {
@@ -210,8 +241,12 @@ fn explore(scenario: &Scenario) -> usize {
         // client without the library, as upstream's clients can each other: no call removes a directory by its
         // identity. Those with the library wait for it.
         let removing = [0, 1].iter().any(|home| state.world.refused(*home, Place::Removal));
-        if state.pauses > 0 && state.world.timely && state.world.has_lock_directories() && !removing {
-            next.push((pause(&state), Step::Pause));
+        let lock = state.world.has_lock_directories() || state.world.has_leases();
+        if state.pauses > 0 && state.world.timely && lock && !removing {
+            next.push((pause(&state, EVER), Step::Pause(EVER)));
+            if scenario.filesystem.file_mount {
+                next.push((pause(&state, HALF), Step::Pause(HALF)));
+            }
         }
         for (state, step) in next {
             if seen.insert(key(&state)) {
@@ -284,6 +319,12 @@ scenarios! {
     file_mount_with_foreign: FILE_MOUNT, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
     file_mount_three: FILE_MOUNT, [(Old, 0), (New, 1), (Old, 1)], IMPATIENT, 0, 0;
     file_mount_theft: FILE_MOUNT, [(Old, 0), (New, 1)], IMPATIENT, 0, 1;
+    #[ignore = "some minutes; scripts/test --full runs it"]
+    file_mount_theft_in_one_home: FILE_MOUNT, [(Old, 0), (Old, 0)], IMPATIENT, 0, 1;
+    file_mount_theft_with_a_kill: FILE_MOUNT, [(New, 0), (New, 1)], IMPATIENT, 1, 1;
+    #[ignore = "some minutes; scripts/test --full runs it"]
+    file_mount_theft_of_three: FILE_MOUNT, [(New, 0), (New, 1), (New, 2)], IMPATIENT, 0, 1;
+    file_mount_of_two_kernels: MANY_KERNELS, [(New, 0), (New, 1)], IMPATIENT, 1, 1;
     no_flock_old_and_new: NO_FLOCK, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
     no_flock_with_foreign: NO_FLOCK, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
     no_birth_old_and_new: NO_BIRTH, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lockspan_core::lease::{self, Lease};
 use lockspan_core::record::{BOOT_ID_LENGTH, HOST_LENGTH, RECORD_LENGTH};
 use lockspan_core::{Identity, Time, stale};
 use lockspan_lock::kernel::{Errno, OpenGuard, Owner, Place, Result, Shared, Stat, Times};
@@ -17,6 +18,8 @@ pub struct Filesystem {
     pub birth_times: bool,
     /// Whether the credentials file is all that the homes share.
     pub file_mount: bool,
+    /// Whether each home is on a kernel of its own.
+    pub many_kernels: bool,
 }
 
 /// Where a directory or file is. Everything but the sibling is shared by all, or nothing is.
@@ -47,14 +50,16 @@ pub struct World {
     births: u32,
     /// flocks: which file each process has locked, by inode.
     flocks: BTreeSet<(u64, usize)>,
-    /// The process that has the lock on the credentials file.
-    shared: Option<usize>,
+    /// Leases of the credentials file, each with its number and the process that has it.
+    leases: BTreeMap<u64, (usize, Lease)>,
     /// Processes between taking and releasing, as they themselves believe.
     critical: BTreeSet<usize>,
     /// Processes that ended or were killed.
     ended: BTreeSet<usize>,
     /// Processes whose lock was removed by somebody's staleness rule: they no longer count.
     robbed: BTreeSet<usize>,
+    /// Processes whose lease had run out when another took one, or when they gave it back: they no longer count.
+    passed: BTreeSet<usize>,
     /// The process that went to sleep in the last step.
     pub sleeper: Option<usize>,
     /// Whether the last step read a clock, or made, touched or removed a directory. Time that passes after any
@@ -75,10 +80,11 @@ impl World {
             records: BTreeMap::new(),
             births: 0,
             flocks: BTreeSet::new(),
-            shared: None,
+            leases: BTreeMap::new(),
             critical: BTreeSet::new(),
             ended: BTreeSet::new(),
             robbed: BTreeSet::new(),
+            passed: BTreeSet::new(),
             sleeper: None,
             timely: true,
             broken: None,
@@ -209,25 +215,48 @@ impl World {
         self.records.insert(self.path(home, place), Box::from(record.as_slice()));
     }
 
-    pub fn shared_lock(&mut self, actor: usize) -> Shared {
+    pub fn shared_lock(&mut self, actor: usize, lease: Lease) -> Shared {
+        self.timely = true;
         if !self.filesystem.file_mount {
             return Shared::NotNeeded;
         }
-        match self.shared {
-            Some(_) => Shared::Busy,
-            None => {
-                self.shared = Some(actor);
-                Shared::Taken(actor as u64)
-            }
+        let overlap = |one: Lease, other: Lease| one.start < other.end && other.start < one.end;
+        let exclude = |(_, other): &(usize, Lease)| {
+            overlap(lease, *other) || overlap(lease.others(), *other) || overlap(lease, other.others())
+        };
+        if self.leases.values().any(exclude) {
+            return Shared::Busy;
         }
+        let clock = self.clock;
+        let run_out = self.leases.values().filter(|(_, other)| !lease::runs(other.end, clock));
+        self.passed.extend(run_out.map(|(other, _)| *other));
+        let number = (1..).find(|number| !self.leases.contains_key(number)).expect("numbers do not run out");
+        self.leases.insert(number, (actor, lease));
+        self.passed.remove(&actor);
+        Shared::Taken(number)
     }
 
     /// Invariant: nobody gives back what he does not have.
     pub fn shared_drop(&mut self, actor: usize, shared: u64) {
-        if self.shared != Some(actor) || shared != actor as u64 {
-            self.break_with(format!("{actor} gives back the lock on the credentials file, which is not its"));
+        match self.leases.remove(&shared) {
+            // A holder that finds its lease run out lets go of it, and then tells its client.
+            Some((holder, lease)) if holder == actor => {
+                if !lease::runs(lease.end, self.clock) {
+                    self.passed.insert(actor);
+                }
+            }
+            _ => self
+                .break_with(format!("{actor} gives back a lease of the credentials file, which is not its")),
         }
-        self.shared = None;
+    }
+
+    /// Whether another one has taken the lock since this one's lease ran out.
+    pub fn was_passed(&self, actor: usize) -> bool {
+        self.passed.contains(&actor)
+    }
+
+    pub fn has_leases(&self) -> bool {
+        !self.leases.is_empty()
     }
 
     pub fn open_file(&mut self, actor: usize, home: u8, place: Place) -> OpenGuard {
@@ -262,7 +291,8 @@ impl World {
     /// Invariant: never two holders.
     pub fn enter(&mut self, actor: usize) {
         self.critical.insert(actor);
-        let holders: Vec<_> = self.critical.difference(&self.robbed).collect();
+        let counts = |actor: &&usize| !self.robbed.contains(actor) && !self.passed.contains(actor);
+        let holders: Vec<_> = self.critical.iter().filter(counts).collect();
         if holders.len() > 1 {
             let what = format!("two holders: {holders:?}");
             self.break_with(what);
@@ -276,7 +306,7 @@ impl World {
     /// The process is gone, with its locks, and without a chance to tidy up.
     pub fn end(&mut self, actor: usize) {
         self.flocks.retain(|(_, holder)| *holder != actor);
-        self.shared = self.shared.filter(|holder| *holder != actor);
+        self.leases.retain(|_, (holder, _)| *holder != actor);
         self.critical.remove(&actor);
         self.ended.insert(actor);
     }
@@ -285,10 +315,12 @@ impl World {
         self.nodes.keys().any(|path| matches!(path.place, Place::Lock | Place::Sibling))
     }
 
-    pub fn owner(actor: usize) -> Owner {
+    pub fn owner(&self, actor: usize, home: u8) -> Owner {
+        let kernel = if self.filesystem.many_kernels { home } else { 0 };
         Owner {
-            boot: Some([b'b'; BOOT_ID_LENGTH]),
+            boot: Some([b'b' + kernel; BOOT_ID_LENGTH]),
             pid_namespace: actor as u64 + 1,
+            time_namespace: 1,
             started: 1,
             host: [0; HOST_LENGTH],
         }
