@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::container;
+use crate::credentials::Login;
 use crate::layout::{Filesystem, Layout};
 use crate::scenarios::run::Setting;
 use crate::server::tokens::Strictness;
@@ -18,6 +19,10 @@ Clients are written VERSION[*N][@UID][+lib|-lib]:
   2.1.112          Claude Code of that release, from the npm registry (2.1.329-musl: the musl build)
   proper-lockfile  a model of an old client: npm proper-lockfile on node (proper-lockfile-new: of a new one)
   c                the lock cycle alone, in C (c-new: of a new client)
+  tool-KIND        a model of another program with a login of its own, ~/.tool/auth.json (race and killed only):
+                   directory and directory-beside (proper-lockfile's lock on the file or on ~/.tool), fcntl and flock
+                   (a file beside the login is locked, as by ECA), lockless and lockless-rename (no lock; read again
+                   before a refresh), in-memory (no lock; never read again)
   *4 @1000 +lib    four of them, as uid 1000, with the library whatever --library says
 
 Exit codes: 0 done and as expected, 1 an expectation or the lab itself failed, 2 wrong usage, 3 cannot run here
@@ -169,6 +174,8 @@ impl PlaceArgs {
             engine: self.engine,
             pid_namespace,
             read_only: false,
+            login: Login::Claude,
+            expired: true,
         }
     }
 
@@ -509,7 +516,7 @@ pub struct StartArgs {
 #[derive(Clone, Debug, Args)]
 pub struct MatrixArgs {
     /// Which set: acceptance (real clients), podman (the same in podman's containers), file (only the credentials file is
-    /// mounted), real (a few of acceptance and file), quick (model clients), all
+    /// mounted), stores (models of other programs), real (a few of acceptance and file), quick (model clients), all
     #[arg(default_value = "acceptance")]
     pub set: String,
     /// Only the scenarios whose name contains this

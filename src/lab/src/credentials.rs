@@ -9,8 +9,82 @@ use serde_json::{Value, json};
 
 use crate::server::tokens::{Pair, Standing, TokenFamily};
 
-/// The name of the file in the config directory.
+/// The name of Claude Code's file in its config directory.
 pub const FILE_NAME: &str = ".credentials.json";
+
+/// Whose login a file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Claude Code's.
+    Claude,
+    /// That of the models of other programs.
+    Tool,
+}
+
+impl Login {
+    /// The directory below the home directory.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::Claude => ".claude",
+            Self::Tool => ".tool",
+        }
+    }
+
+    /// The name of the file in it.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Claude => FILE_NAME,
+            Self::Tool => "auth.json",
+        }
+    }
+
+    /// The names of the locks in the directory and beside it.
+    pub fn locks(self) -> [&'static str; 2] {
+        match self {
+            Self::Claude => [".oauth_refresh.lock", ".claude.lock"],
+            Self::Tool => ["auth.json.lock", ".tool.lock"],
+        }
+    }
+
+    /// A file with an expired access token and an unused refresh token.
+    pub fn expired(self, pair: &Pair) -> String {
+        self.file(pair, EXPIRED)
+    }
+
+    /// A file with tokens that work.
+    pub fn fresh(self, pair: &Pair) -> String {
+        self.file(pair, FUTURE)
+    }
+
+    fn file(self, pair: &Pair, expires: u64) -> String {
+        match self {
+            Self::Claude => json!({
+                "claudeAiOauth": {
+                    "accessToken": pair.access,
+                    "refreshToken": pair.refresh,
+                    "expiresAt": expires,
+                    "scopes": ["user:inference", "user:profile", "user:sessions:claude_code"],
+                    "subscriptionType": "max",
+                    "rateLimitTier": "default_claude_max_20x",
+                }
+            }),
+            Self::Tool => json!({
+                "access_token": pair.access,
+                "refresh_token": pair.refresh,
+                "expires_at": expires / 1000,
+            }),
+        }
+        .to_string()
+    }
+
+    /// Where a file has its access token and its refresh token.
+    fn pointers(self) -> [&'static str; 2] {
+        match self {
+            Self::Claude => ["/claudeAiOauth/accessToken", "/claudeAiOauth/refreshToken"],
+            Self::Tool => ["/access_token", "/refresh_token"],
+        }
+    }
+}
 
 /// What is on disk when a scenario ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,31 +123,7 @@ pub const EXPIRED: u64 = 1_700_000_000_000;
 /// One that is not to come while a scenario lasts: in the year 2100.
 const FUTURE: u64 = 4_102_444_800_000;
 
-/// A file with an expired access token and an unused refresh token.
-pub fn expired(pair: &Pair) -> String {
-    file(pair, EXPIRED)
-}
-
-/// A file with tokens that work.
-pub fn fresh(pair: &Pair) -> String {
-    file(pair, FUTURE)
-}
-
-fn file(pair: &Pair, expires: u64) -> String {
-    json!({
-        "claudeAiOauth": {
-            "accessToken": pair.access,
-            "refreshToken": pair.refresh,
-            "expiresAt": expires,
-            "scopes": ["user:inference", "user:profile", "user:sessions:claude_code"],
-            "subscriptionType": "max",
-            "rateLimitTier": "default_claude_max_20x",
-        }
-    })
-    .to_string()
-}
-
-/// Where a file says when its access token expires: the digits.
+/// Where Claude Code's file says when its access token expires: the digits.
 pub fn expiry(content: &[u8]) -> Option<Range<usize>> {
     const NAME: &[u8] = b"\"expiresAt\":";
     let after = content.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
@@ -83,7 +133,7 @@ pub fn expiry(content: &[u8]) -> Option<Range<usize>> {
 }
 
 /// Judges the content of the file against the server's tokens.
-pub fn judge(content: Option<&str>, family: &TokenFamily) -> Found {
+pub fn judge(login: Login, content: Option<&str>, family: &TokenFamily) -> Found {
     let Some(content) = content else {
         return Found::Missing;
     };
@@ -93,10 +143,8 @@ pub fn judge(content: Option<&str>, family: &TokenFamily) -> Found {
     let Ok(value) = serde_json::from_str::<Value>(content) else {
         return Found::Damaged;
     };
-    let token = |name: &str| {
-        value.pointer(&format!("/claudeAiOauth/{name}")).and_then(Value::as_str).unwrap_or_default()
-    };
-    let (access, refresh) = (token("accessToken"), token("refreshToken"));
+    let [access, refresh] =
+        login.pointers().map(|pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default());
     if access.is_empty() || refresh.is_empty() {
         return Found::Blank;
     }
@@ -115,29 +163,30 @@ mod tests {
 
     #[test]
     fn each_state_is_told_apart() {
-        let mut family = TokenFamily::new(Strictness::Strict);
-        let first = family.first().clone();
-        let start = expired(&first);
-        assert_eq!(judge(Some(&start), &family), Found::Good);
-        let second = family.rotate(&first.refresh).ok();
-        assert_eq!(judge(Some(&start), &family), Found::Stale);
-        let newest = expired(&second.unwrap_or(first.clone()));
-        assert_eq!(judge(Some(&newest), &family), Found::Good);
-        assert!(family.rotate(&first.refresh).is_err());
-        assert_eq!(judge(Some(&newest), &family), Found::Revoked);
-        assert_eq!(judge(Some(""), &family), Found::Blank);
-        assert_eq!(
-            judge(Some(r#"{"claudeAiOauth":{"accessToken":"","refreshToken":""}}"#), &family),
-            Found::Blank
-        );
-        assert_eq!(judge(Some("{"), &family), Found::Damaged);
-        assert_eq!(judge(None, &family), Found::Missing);
+        for login in [Login::Claude, Login::Tool] {
+            let mut family = TokenFamily::new(Strictness::Strict);
+            let judge = |content: &str, family: &TokenFamily| judge(login, Some(content), family);
+            let first = family.first().clone();
+            let start = login.expired(&first);
+            assert_eq!(judge(&start, &family), Found::Good);
+            let second = family.rotate(&first.refresh).ok();
+            assert_eq!(judge(&start, &family), Found::Stale);
+            let newest = login.expired(&second.unwrap_or(first.clone()));
+            assert_eq!(judge(&newest, &family), Found::Good);
+            assert!(family.rotate(&first.refresh).is_err());
+            assert_eq!(judge(&newest, &family), Found::Revoked);
+            for blank in ["", "{}", r#"{"claudeAiOauth":{"accessToken":"","refreshToken":""}}"#] {
+                assert_eq!(judge(blank, &family), Found::Blank);
+            }
+            assert_eq!(judge("{", &family), Found::Damaged);
+            assert_eq!(super::judge(login, None, &family), Found::Missing);
+        }
     }
 
     #[test]
     fn the_expiry_is_found() {
         let family = TokenFamily::new(Strictness::Strict);
-        for content in [expired(family.first()), r#"{"expiresAt": 1700000000000}"#.to_owned()] {
+        for content in [Login::Claude.expired(family.first()), r#"{"expiresAt": 1700000000000}"#.to_owned()] {
             let digits = expiry(content.as_bytes()).unwrap_or_default();
             assert_eq!(content[digits], EXPIRED.to_string());
         }

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::container::Step;
-use crate::credentials::{self, FILE_NAME};
+use crate::credentials::Login;
 use crate::sandbox::HOME;
-use crate::server::tokens::Pair;
 
 /// What containers share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// The config directory ~/.claude, mounted into private homes.
+    /// The config directory, ~/.claude or another program's, mounted into private homes.
     Dir,
     /// Only the credentials file, mounted into private homes.
     File,
@@ -53,8 +52,10 @@ pub struct Place<'a> {
     pub read_only: bool,
     /// Who owns what is shared.
     pub owner: u32,
+    /// Whose login it is.
+    pub login: Login,
     /// What the clients start with.
-    pub credentials: &'a Pair,
+    pub credentials: &'a str,
 }
 
 const STATE: &str = r#"{"hasCompletedOnboarding":true}"#;
@@ -76,19 +77,19 @@ impl Place<'_> {
                 vec![
                     owned,
                     self.directory_step(&config),
-                    self.credentials_step(&config.join(FILE_NAME)),
+                    self.credentials_step(&config.join(self.login.file_name())),
                     self.state_step(&config),
                 ]
             }
             Layout::File => vec![owned, self.credentials_step(&shared.join("credentials.json"))],
             Layout::Home => {
                 let home = shared.join("home");
-                let config = home.join(".claude");
+                let config = home.join(self.login.directory());
                 vec![
                     owned,
                     self.directory_step(&home),
                     self.directory_step(&config),
-                    self.credentials_step(&config.join(FILE_NAME)),
+                    self.credentials_step(&config.join(self.login.file_name())),
                     self.state_step(&home),
                 ]
             }
@@ -108,19 +109,17 @@ impl Place<'_> {
             Step::Own { path: home.into(), owner: uid },
             Step::File { path: home.join(STATE_NAME), content: STATE.to_owned(), mode: 0o600, owner: uid },
         ];
-        let config = home.join(".claude");
+        let config = home.join(self.login.directory());
+        let credentials = config.join(self.login.file_name());
         let directory = |path: &Path| Step::Directory { path: path.into(), owner: uid };
         match self.layout {
             Layout::Dir => steps.extend([directory(&config), self.bind(&shared.join("claude"), &config)]),
-            Layout::File => {
-                let credentials = config.join(FILE_NAME);
-                steps.extend([
-                    directory(&config),
-                    Step::File { path: credentials.clone(), content: String::new(), mode: 0o600, owner: uid },
-                    self.bind(&shared.join("credentials.json"), &credentials),
-                ]);
-            }
-            Layout::One => steps.extend([directory(&config), self.credentials_step(&config.join(FILE_NAME))]),
+            Layout::File => steps.extend([
+                directory(&config),
+                Step::File { path: credentials.clone(), content: String::new(), mode: 0o600, owner: uid },
+                self.bind(&shared.join("credentials.json"), &credentials),
+            ]),
+            Layout::One => steps.extend([directory(&config), self.credentials_step(&credentials)]),
             Layout::ConfigDir => {
                 let mounted = home.join("shared");
                 steps.extend([directory(&mounted), self.bind(&shared, &mounted)]);
@@ -165,12 +164,7 @@ impl Place<'_> {
     }
 
     fn credentials_step(&self, path: &Path) -> Step {
-        Step::File {
-            path: path.into(),
-            content: credentials::expired(self.credentials),
-            mode: 0o600,
-            owner: self.owner,
-        }
+        Step::File { path: path.into(), content: self.credentials.to_owned(), mode: 0o600, owner: self.owner }
     }
 
     fn state_step(&self, directory: &Path) -> Step {
@@ -190,30 +184,32 @@ impl Layout {
     }
 
     /// The config directory, as a client is told it.
-    pub fn config_directory(self) -> PathBuf {
+    pub fn config_directory(self, login: Login) -> PathBuf {
         let home = Path::new(HOME);
         match self {
             Self::ConfigDir => home.join("shared/claude"),
-            _ => home.join(".claude"),
+            _ => home.join(login.directory()),
         }
     }
 
-    /// The sibling lock: beside the real path of the config directory.
-    pub fn sibling_lock(self) -> PathBuf {
+    /// The credentials file, as a client is told it.
+    pub fn credentials(self, login: Login) -> PathBuf {
+        self.config_directory(login).join(login.file_name())
+    }
+
+    /// The lock in the config directory, and the one beside the real path of it.
+    pub fn locks(self, login: Login) -> [PathBuf; 2] {
         let home = Path::new(HOME);
-        match self {
+        let [inside, sibling] = login.locks();
+        let sibling = match self {
             Self::ConfigDir | Self::Symlink => home.join("shared/claude.lock"),
-            _ => home.join(".claude.lock"),
-        }
-    }
-
-    /// The in-dir lock.
-    pub fn in_dir_lock(self) -> PathBuf {
-        self.config_directory().join(".oauth_refresh.lock")
+            _ => home.join(sibling),
+        };
+        [self.config_directory(login).join(inside), sibling]
     }
 
     /// What a client needs in its environment to find the config directory.
     pub fn environment(self) -> Option<(&'static str, PathBuf)> {
-        (self == Self::ConfigDir).then(|| ("CLAUDE_CONFIG_DIR", self.config_directory()))
+        (self == Self::ConfigDir).then(|| ("CLAUDE_CONFIG_DIR", self.config_directory(Login::Claude)))
     }
 }

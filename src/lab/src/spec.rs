@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::credentials::Login;
+
 /// The last release that was published as a JavaScript bundle for Node.
 const LAST_NODE_RELEASE: Release = Release { major: 2, minor: 1, patch: 112 };
 
@@ -32,7 +34,7 @@ impl FromStr for Release {
         match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
             (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) => Ok(Self { major, minor, patch }),
             _ => bail!(
-                "`{text}` is no client: expected a release like 2.1.112, `proper-lockfile[-new]` or `c[-new]`"
+                "`{text}` is no client: expected a release like 2.1.112, `proper-lockfile[-new]`, `c[-new]` or a `tool-`"
             ),
         }
     }
@@ -56,6 +58,49 @@ pub enum Libc {
     Musl,
 }
 
+/// How a model of a program that is not Claude Code keeps its login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// Under npm proper-lockfile's lock on the file.
+    Directory,
+    /// Under its lock on the directory, which lies beside that.
+    DirectoryBeside,
+    /// Under a lock by fcntl(2) on a file beside it, as ECA does.
+    Fcntl,
+    /// The same by flock(2).
+    Flock,
+    /// Under no lock; written in place.
+    Lockless,
+    /// Under no lock; written by a rename.
+    LocklessRename,
+    /// Under no lock, and never read again.
+    InMemory,
+}
+
+impl Tool {
+    const ALL: [Tool; 7] = [
+        Tool::Directory,
+        Tool::DirectoryBeside,
+        Tool::Fcntl,
+        Tool::Flock,
+        Tool::Lockless,
+        Tool::LocklessRename,
+        Tool::InMemory,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Directory => "tool-directory",
+            Self::DirectoryBeside => "tool-directory-beside",
+            Self::Fcntl => "tool-fcntl",
+            Self::Flock => "tool-flock",
+            Self::Lockless => "tool-lockless",
+            Self::LocklessRename => "tool-lockless-rename",
+            Self::InMemory => "tool-in-memory",
+        }
+    }
+}
+
 /// A program that takes the refresh lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -67,9 +112,27 @@ pub enum Program {
     ProperLockfile(Band),
     /// The lock cycle in C, without a token server.
     C(Band),
+    /// A model of a program that is not Claude Code.
+    Tool(Tool),
 }
 
 impl Program {
+    /// Whether the program is a script that takes npm proper-lockfile's locks.
+    pub fn is_proper_lockfile(self) -> bool {
+        matches!(self, Self::ProperLockfile(_) | Self::Tool(Tool::Directory | Tool::DirectoryBeside))
+    }
+
+    /// Whose login the program uses.
+    pub fn login(self) -> Login {
+        if matches!(self, Self::Tool(_)) { Login::Tool } else { Login::Claude }
+    }
+
+    /// Whether the token that the program finds at its start has expired. One that never reads again would be spared
+    /// what is to be seen if it had: it is shown with a token that expired later.
+    pub fn starts_expired(self) -> bool {
+        self != Self::Tool(Tool::InMemory)
+    }
+
     /// Whether the program refreshes at the token server (and so can answer).
     pub fn talks_to_server(self) -> bool {
         !matches!(self, Self::C(_))
@@ -86,6 +149,9 @@ impl FromStr for Program {
             "c" => Self::C(Band::Old),
             "c-new" => Self::C(Band::New),
             _ => {
+                if let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == text) {
+                    return Ok(Self::Tool(tool));
+                }
                 let (number, libc) = match text.strip_suffix("-musl") {
                     Some(number) => (number, Libc::Musl),
                     None => (text, Libc::Gnu),
@@ -114,6 +180,7 @@ impl fmt::Display for Program {
             Self::ProperLockfile(Band::New) => f.write_str("proper-lockfile-new"),
             Self::C(Band::Old) => f.write_str("c"),
             Self::C(Band::New) => f.write_str("c-new"),
+            Self::Tool(tool) => f.write_str(tool.name()),
         }
     }
 }
@@ -211,11 +278,17 @@ mod tests {
         for text in ["2.1.112*2@1000+lib", "2.1.329-musl-lib", "c-new*3", "proper-lockfile"] {
             assert_eq!(spec(text).to_string(), text);
         }
+        for tool in Tool::ALL {
+            assert_eq!(spec(tool.name()).program, Program::Tool(tool));
+            assert_eq!(Program::Tool(tool).to_string(), tool.name());
+        }
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "2.1", "2.1.x", "2.1.112*0", "2.1.112*two", "2.1.112@root", "2.1.112-musl", "d"] {
+        for text in
+            ["", "2.1", "2.1.x", "2.1.112*0", "2.1.112*two", "2.1.112@root", "2.1.112-musl", "d", "tool-"]
+        {
             assert!(text.parse::<ClientSpec>().is_err(), "{text}");
         }
     }

@@ -20,9 +20,10 @@ pub fn argv(output: &Path, preload: Option<&Path>) -> Vec<OsString> {
     argv
 }
 
-/// The time, in seconds since the epoch, of the first call that reaches for the refresh lock: a `mkdir` of the sibling
-/// or the in-dir lock, an `open` of the library's guard of one, or a lock on the credentials file itself.
-pub fn first_attempt(trace: &str, sibling: &str) -> Option<f64> {
+/// The time, in seconds since the epoch, of the first call that reaches for the refresh lock: a `mkdir` or an `open` of
+/// one of these paths, of which the ends are given, an `open` of the library's guard of one, or a lock on the credentials
+/// file itself.
+pub fn first_attempt(trace: &str, paths: &[String]) -> Option<f64> {
     trace.lines().find_map(|line| {
         let (_pid, rest) = line.split_once(' ')?;
         let (time, call) = rest.trim_start().split_once(' ')?;
@@ -31,10 +32,11 @@ pub fn first_attempt(trace: &str, sibling: &str) -> Option<f64> {
             return locks.then(|| time.parse().ok()).flatten();
         }
         let path = call.split('"').nth(1)?;
+        let wanted = || paths.iter().any(|wanted| path.ends_with(wanted));
         let attempts = if call.starts_with("mkdir") {
-            path.ends_with(sibling) || path.ends_with("/.oauth_refresh.lock")
+            wanted()
         } else if call.starts_with("open") {
-            path.ends_with(".guard")
+            path.ends_with(".guard") || wanted()
         } else {
             false
         };
@@ -44,9 +46,9 @@ pub fn first_attempt(trace: &str, sibling: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    const SIBLING: &str = "/.claude.lock";
+    fn first_attempt(trace: &str) -> Option<f64> {
+        super::first_attempt(trace, &["/.claude.lock", "/.oauth_refresh.lock"].map(str::to_owned))
+    }
 
     #[test]
     fn the_first_attempt_is_found_among_other_calls() {
@@ -56,7 +58,7 @@ mod tests {
 13 100.3 mkdir(\"/mnt/home/.claude.lock\", 0777) = -1 EEXIST (File exists)
 13 100.4 mkdir(\"/mnt/home/.claude.lock\", 0777) = 0
 ";
-        assert_eq!(first_attempt(trace, SIBLING), Some(100.3));
+        assert_eq!(first_attempt(trace), Some(100.3));
     }
 
     #[test]
@@ -65,9 +67,9 @@ mod tests {
 7   99.5 openat(5, \"oauth_refresh.lock.guard\", O_RDWR) = 9
 7   99.6 mkdirat(AT_FDCWD, \"/mnt/home/.claude/.oauth_refresh.lock\", 0777 <unfinished ...>
 ";
-        assert_eq!(first_attempt(trace, SIBLING), Some(99.5));
+        assert_eq!(first_attempt(trace), Some(99.5));
         let later = trace.lines().nth(1).unwrap_or_default();
-        assert_eq!(first_attempt(later, SIBLING), Some(99.6));
+        assert_eq!(first_attempt(later), Some(99.6));
     }
 
     #[test]
@@ -77,12 +79,12 @@ mod tests {
 7 99.0 fcntl(9</mnt/home/.claude/.credentials.json>, F_OFD_SETLK, {l_type=F_WRLCK}) = -1 EAGAIN (busy)
 7 99.5 mkdir(\"/mnt/home/.claude.lock\", 0777) = 0
 ";
-        assert_eq!(first_attempt(trace, SIBLING), Some(99.0));
+        assert_eq!(first_attempt(trace), Some(99.0));
     }
 
     #[test]
     fn no_attempt_is_none() {
-        assert_eq!(first_attempt("", SIBLING), None);
-        assert_eq!(first_attempt("1 2.0 mkdir(\"/tmp/x\", 0777) = 0\n", SIBLING), None);
+        assert_eq!(first_attempt(""), None);
+        assert_eq!(first_attempt("1 2.0 mkdir(\"/tmp/x\", 0777) = 0\n"), None);
     }
 }

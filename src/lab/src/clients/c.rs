@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::Task;
-use crate::credentials::FILE_NAME;
+use crate::credentials::Login;
 use crate::layout::Layout;
 use crate::sandbox::{self, Sandbox};
 use crate::server::http::ANSWER;
@@ -35,10 +35,10 @@ pub fn compile(sandbox: &Sandbox) -> Result<()> {
 /// How it is started.
 pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<OsString> {
     if let Task::Read { log } = task {
-        let file = layout.config_directory().join(FILE_NAME);
+        let file = layout.credentials(Login::Claude);
         return vec![sandbox.programs.join(READER).into(), file.into(), log.into()];
     }
-    let (sibling, in_dir) = (layout.sibling_lock(), layout.in_dir_lock());
+    let [in_dir, sibling] = layout.locks(Login::Claude);
     let milliseconds = |duration: &std::time::Duration| duration.as_millis().to_string().into();
     let mut argv: Vec<OsString> = vec![sandbox.programs.join(CLIENT).into()];
     match band {

@@ -6,6 +6,7 @@ pub mod c;
 pub mod claude;
 pub mod proper_lockfile;
 pub mod registry;
+pub mod tool;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,16 +25,15 @@ pub fn fetch(program: Program, cache: &Path) -> Result<()> {
     let package = match program {
         Program::ClaudeNode(release) => claude::node_package(release),
         Program::ClaudeNative(release, libc) => claude::native_package(release, libc),
-        Program::ProperLockfile(_) if proper_lockfile::module(cache).is_some() => return Ok(()),
-        Program::ProperLockfile(_) => proper_lockfile::package(),
-        Program::C(_) => return Ok(()),
+        _ if !program.is_proper_lockfile() || proper_lockfile::module(cache).is_some() => return Ok(()),
+        _ => proper_lockfile::package(),
     };
     registry::fetch(&package, cache)
 }
 
 /// Whether a program runs on node.
 pub fn needs_node(program: Program) -> bool {
-    matches!(program, Program::ClaudeNode(_) | Program::ProperLockfile(_))
+    program.is_proper_lockfile() || matches!(program, Program::ClaudeNode(_))
 }
 
 /// Puts what a program needs beside its package into the sandbox.
@@ -43,6 +43,7 @@ pub fn install(program: Program, sandbox: &Sandbox) -> Result<()> {
         Program::ClaudeNative(_, libc) => claude::require_loader(libc),
         Program::ProperLockfile(_) => proper_lockfile::install(sandbox),
         Program::C(_) => c::compile(sandbox),
+        Program::Tool(tool) => tool::install(tool, sandbox),
     }
 }
 
@@ -102,6 +103,7 @@ pub fn launch(program: Program, layout: Layout, task: &Task, sandbox: &Sandbox) 
         Program::ClaudeNative(release, libc) => claude::native_argv(release, libc, task, sandbox),
         Program::ProperLockfile(band) => proper_lockfile::argv(band, layout, task, sandbox),
         Program::C(band) => c::argv(band, layout, task, sandbox),
+        Program::Tool(tool) => tool::argv(tool, layout, sandbox),
     };
     let mut environment: BTreeMap<OsString, OsString> = BTreeMap::new();
     let mut set = |name: &str, value: &Path| {
@@ -112,6 +114,9 @@ pub fn launch(program: Program, layout: Layout, task: &Task, sandbox: &Sandbox) 
     set("NODE_EXTRA_CA_CERTS", &sandbox.authority);
     set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", Path::new("1"));
     set("DISABLE_AUTOUPDATER", Path::new("1"));
+    if let Program::Tool(tool) = program {
+        set("LOCKSPAN_CONFIG", &tool::configuration(tool, sandbox));
+    }
     if let Some((name, value)) = layout.environment() {
         set(name, &value);
     }

@@ -1,4 +1,5 @@
 // A model client: takes the locks of the real ones through npm proper-lockfile, refreshes once, asks for a message.
+// As a tool it is a model of another program, which locks the file that its own login is in, or its directory.
 // Prints the answer, never a token.
 'use strict';
 
@@ -11,7 +12,7 @@ const lockfile = require(settings.module);
 
 const ATTEMPTS = 6;
 const ROUNDS = settings.band === 'old' ? 20 : 4;
-const STALE_MS = settings.band === 'old' ? 10_000 : 60_000;
+const STALE_MS = settings.band === 'new' ? 60_000 : 10_000;
 
 const between = (low, high) => low + Math.random() * (high - low);
 const now = () => process.hrtime.bigint();
@@ -19,7 +20,8 @@ const now = () => process.hrtime.bigint();
 // proper-lockfile appends `.lock`. The in-dir lock has no file of that name beside it, hence no realpath.
 const IN_DIR = { file: `${settings.directory}/.oauth_refresh`, options: { realpath: false } };
 const SIBLING = { file: settings.directory, options: {} };
-const LOCKS = settings.band === 'old' ? [SIBLING] : [IN_DIR, SIBLING];
+const FILE = { file: settings.credentials, options: {} };
+const LOCKS = { old: [SIBLING], new: [IN_DIR, SIBLING], tool: [settings.locked === 'file' ? FILE : SIBLING] }[settings.band];
 
 // Takes all locks or none; answers the function that gives them back, or null if somebody else holds one.
 async function acquire(onCompromised) {
@@ -69,7 +71,10 @@ function post(host, path, headers, body) {
 
 function read() {
   try {
-    return JSON.parse(fs.readFileSync(settings.credentials, 'utf8')).claudeAiOauth ?? {};
+    const found = JSON.parse(fs.readFileSync(settings.credentials, 'utf8'));
+    if (settings.band !== 'tool') return found.claudeAiOauth ?? {};
+    const { access_token: accessToken, refresh_token: refreshToken, expires_at } = found;
+    return { accessToken, refreshToken, expiresAt: expires_at * 1000 };
   } catch {
     return {}; // Missing, or empty in the middle of somebody's write.
   }
@@ -77,12 +82,17 @@ function read() {
 
 const fresh = (login) => Boolean(login.accessToken) && login.expiresAt > Date.now() + 60_000;
 
-function write(login) {
-  const text = JSON.stringify({ claudeAiOauth: login });
-  if (settings.band === 'old') {
-    fs.writeFileSync(settings.credentials, text, { mode: 0o600 });
-    return;
-  }
+function content(login) {
+  if (settings.band !== 'tool') return { claudeAiOauth: login };
+  const { accessToken, refreshToken, expiresAt } = login;
+  return { access_token: accessToken, refresh_token: refreshToken, expires_at: Math.floor(expiresAt / 1000) };
+}
+
+function writeInPlace(text) {
+  fs.writeFileSync(settings.credentials, text, { mode: 0o600 });
+}
+
+function writeByRename(text) {
   const temporary = `${settings.credentials}.${process.pid}.tmp`;
   const file = fs.openSync(temporary, 'w', 0o600);
   fs.writeSync(file, text);
@@ -93,8 +103,14 @@ function write(login) {
   } catch (error) {
     fs.unlinkSync(temporary);
     if (error.code !== 'EBUSY') throw error; // The credentials are a mount point.
-    fs.writeFileSync(settings.credentials, text, { mode: 0o600 });
+    writeInPlace(text);
   }
+}
+
+function write(login) {
+  const text = JSON.stringify(content(login));
+  if (settings.band === 'old') writeInPlace(text);
+  else writeByRename(text);
 }
 
 async function refresh() {

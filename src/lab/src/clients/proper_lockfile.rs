@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Task;
 use super::registry::Package;
-use crate::credentials::FILE_NAME;
+use crate::credentials::Login;
 use crate::layout::Layout;
 use crate::sandbox::{self, Sandbox};
 use crate::server::http::ANSWER;
@@ -37,17 +37,11 @@ pub fn install(sandbox: &Sandbox) -> Result<()> {
 
 /// How it is started.
 pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<OsString> {
-    let directory = layout.config_directory();
-    let mut settings = json!({
-        "module": module(&sandbox.packages),
-        "band": match band {
-            Band::Old => "old",
-            Band::New => "new",
-        },
-        "directory": directory,
-        "credentials": directory.join(FILE_NAME),
-        "answer": ANSWER,
-    });
+    let band = match band {
+        Band::Old => "old",
+        Band::New => "new",
+    };
+    let mut settings = settings(band, Login::Claude, layout, sandbox);
     if let Task::Stress { name, log, duration, hold } = task {
         settings["stress"] = json!({
             "name": name,
@@ -56,6 +50,27 @@ pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<O
             "holdMs": hold.as_millis() as u64,
         });
     }
+    command(&settings, sandbox)
+}
+
+/// How it is started as a model of another program, which locks its `file` or its `directory`.
+pub fn tool_argv(locked: &str, layout: Layout, sandbox: &Sandbox) -> Vec<OsString> {
+    let mut settings = settings("tool", Login::Tool, layout, sandbox);
+    settings["locked"] = locked.into();
+    command(&settings, sandbox)
+}
+
+fn settings(band: &str, login: Login, layout: Layout, sandbox: &Sandbox) -> Value {
+    json!({
+        "module": module(&sandbox.packages),
+        "band": band,
+        "directory": layout.config_directory(login),
+        "credentials": layout.credentials(login),
+        "answer": ANSWER,
+    })
+}
+
+fn command(settings: &Value, sandbox: &Sandbox) -> Vec<OsString> {
     let node = sandbox.node.clone().unwrap_or_else(|| "node".into());
     vec![node.into(), sandbox.programs.join(SCRIPT_NAME).into(), settings.to_string().into()]
 }

@@ -62,7 +62,8 @@ impl Series for KilledArgs {
             delay,
             first_delay: None,
         };
-        let mut run = Run::prepare(lab, self.takeover.setting(), behaviour, &variant.owners())?;
+        let setting = self.takeover.setting().for_clients(&variant.clients);
+        let mut run = Run::prepare(lab, setting, behaviour, &variant.owners())?;
         let mut holder = takeover::bring_to(&mut run, variant.clients[0], self.takeover.at, delay)?;
         holder.kill()?;
         let next = takeover::next_request(&mut run, variant.clients[1], delay)?;

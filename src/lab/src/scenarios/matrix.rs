@@ -325,6 +325,97 @@ const TABLE: &[Row] = &[
         "reader --client proper-lockfile-new --layout file --refreshes 200 --reader-has-library --expect-whole",
     ),
     ("file", "reader-model-new-outside", "reader --client proper-lockfile-new --layout file --refreshes 200"),
+    (
+        "stores",
+        "store-directory-dir",
+        "race --client tool-directory --count 8 --layout dir --delay 2 --runs 5 --expect clean-all",
+    ),
+    (
+        "stores",
+        "store-directory-file",
+        "race --client tool-directory --count 8 --layout file --delay 2 --runs 5 --expect clean",
+    ),
+    (
+        "stores",
+        "store-directory-beside-dir",
+        "race --client tool-directory-beside --count 8 --layout dir --delay 2 --runs 5 --expect clean",
+    ),
+    (
+        "stores",
+        "store-killed-directory-beside",
+        "killed --client tool-directory-beside --layout dir --runs 3 --within 1",
+    ),
+    (
+        "stores",
+        "store-fcntl-dir",
+        "race --client tool-fcntl --count 8 --layout dir --delay 2 --runs 5 --expect clean-all",
+    ),
+    (
+        "stores",
+        "store-fcntl-file",
+        "race --client tool-fcntl --count 8 --layout file --delay 2 --runs 5 --expect clean",
+    ),
+    (
+        "stores",
+        "store-flock-dir",
+        "race --client tool-flock --count 8 --layout dir --delay 2 --runs 5 --expect clean-all",
+    ),
+    (
+        "stores",
+        "store-flock-file",
+        "race --client tool-flock --count 8 --layout file --delay 2 --runs 5 --expect clean",
+    ),
+    (
+        "stores",
+        "store-lockless-dir",
+        "race --client tool-lockless --count 8 --layout dir --delay 2 --runs 5 --expect clean",
+    ),
+    (
+        "stores",
+        "store-lockless-file",
+        "race --client tool-lockless --count 8 --layout file --delay 2 --runs 5 --expect clean",
+    ),
+    (
+        "stores",
+        "store-lockless-rename-dir",
+        "race --client tool-lockless-rename --count 8 --layout dir --delay 2 --runs 5 --expect clean",
+    ),
+    (
+        "stores",
+        "store-lockless-rename-file",
+        "race --client tool-lockless-rename --count 8 --layout file --delay 2 --runs 5 --expect clean",
+    ),
+    // Nothing is expected: who never reads again cannot be told of a refresh.
+    (
+        "stores",
+        "store-in-memory-dir",
+        "race --client tool-in-memory --count 8 --layout dir --delay 2 --runs 5",
+    ),
+    (
+        "stores",
+        "store-in-memory-file",
+        "race --client tool-in-memory --count 8 --layout file --delay 2 --runs 5",
+    ),
+    (
+        "stores",
+        "store-killed-directory-dir",
+        "killed --client tool-directory --layout dir --runs 3 --within 1",
+    ),
+    (
+        "stores",
+        "store-killed-directory-file",
+        "killed --client tool-directory --layout file --runs 3 --within 1",
+    ),
+    ("stores", "store-killed-fcntl-dir", "killed --client tool-fcntl --layout dir --runs 3 --within 1"),
+    ("stores", "store-killed-fcntl-file", "killed --client tool-fcntl --layout file --runs 3 --within 1"),
+    ("stores", "store-killed-flock-dir", "killed --client tool-flock --layout dir --runs 3 --within 1"),
+    ("stores", "store-killed-flock-file", "killed --client tool-flock --layout file --runs 3 --within 1"),
+    ("stores", "store-killed-lockless-dir", "killed --client tool-lockless --layout dir --runs 3 --within 1"),
+    (
+        "stores",
+        "store-killed-lockless-file",
+        "killed --client tool-lockless --layout file --runs 3 --within 1",
+    ),
     ("real", "real-race-old", "race --client 2.1.112 --count 4 --layout dir --server strict --expect clean"),
     (
         "real",
@@ -368,6 +459,26 @@ const TABLE: &[Row] = &[
         "quick",
         "stress-c-new",
         "stress --client c-new --processes 16 --containers 4 --seconds 10 --kill-one-in 4 --expect-exclusive",
+    ),
+    (
+        "quick",
+        "store-directory",
+        "race --client tool-directory --count 4 --layout file --library all --delay 1 --expect clean",
+    ),
+    (
+        "quick",
+        "store-fcntl",
+        "race --client tool-fcntl --count 4 --layout file --library all --delay 1 --expect clean",
+    ),
+    (
+        "quick",
+        "store-lockless",
+        "race --client tool-lockless --count 4 --library all --delay 1 --expect clean",
+    ),
+    (
+        "quick",
+        "store-lockless-rename",
+        "race --client tool-lockless-rename --count 4 --layout file --library all --delay 1 --expect clean",
     ),
 ];
 

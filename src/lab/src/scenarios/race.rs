@@ -66,7 +66,8 @@ impl Series for Race<'_> {
             delay,
             first_delay: None,
         };
-        let mut run = Run::prepare(lab, self.args.setting.setting(), behaviour, &variant.owners())?;
+        let setting = self.args.setting.setting().for_clients(&variant.clients);
+        let mut run = Run::prepare(lab, setting, behaviour, &variant.owners())?;
         let began = Instant::now();
         let mut running = Vec::new();
         for (index, &client) in variant.clients.iter().enumerate() {

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::clients::{self, Task};
 use crate::container::{Container, Engine, Kind, Process};
-use crate::credentials::{self, FILE_NAME, Found};
+use crate::credentials::{self, Found, Login};
 use crate::layout::{Filesystem, Layout, Place};
 use crate::sandbox::{self, HOME, Sandbox};
 use crate::server::http::ANSWER;
@@ -64,9 +64,33 @@ pub struct Setting {
     pub pid_namespace: bool,
     /// Whether what they share is mounted read-only.
     pub read_only: bool,
+    /// Whose login they use.
+    pub login: Login,
+    /// Whether the access token has expired when they start.
+    pub expired: bool,
 }
 
 impl Setting {
+    /// With the login that these clients use.
+    pub fn for_clients(self, clients: &[Client]) -> Self {
+        let Some(Client { program, .. }) = clients.first() else { return self };
+        Self { login: program.login(), expired: program.starts_expired(), ..self }
+    }
+
+    /// Refuses a client that would not find its login here, or not be found by the library.
+    fn check(self, program: Program) -> Result<()> {
+        ensure!(
+            program.login() == self.login,
+            "{program} uses another login than the scenario, or than the first client"
+        );
+        let knows_tools = self.engine == Kind::Namespaces && self.layout != Layout::ConfigDir;
+        ensure!(
+            self.login == Login::Claude || knows_tools,
+            "{program} runs in the lab's own containers only, and is told of no config directory"
+        );
+        Ok(())
+    }
+
     /// Builds container `number`, whose clients run as `owner`.
     fn container<'a>(
         self,
@@ -147,6 +171,8 @@ impl<'a> Run<'a> {
         let number = RUNS.fetch_add(1, Ordering::Relaxed);
         let directory = sandbox::run_directory(number);
         let start = TokenFamily::new(Strictness::Lenient);
+        let Setting { login, expired, .. } = setting;
+        let credentials = if expired { login.expired(start.first()) } else { login.fresh(start.first()) };
         let place = Place {
             layout: setting.layout,
             home: setting.home,
@@ -154,7 +180,8 @@ impl<'a> Run<'a> {
             read_only: setting.read_only,
             // A host's user owns what a root container shares with it.
             owner: owners.iter().copied().max().unwrap_or(0),
-            credentials: start.first(),
+            login,
+            credentials: &credentials,
         };
         let shared = place.shared();
         sandbox::make_directory(&shared)?;
@@ -215,6 +242,7 @@ impl<'a> Run<'a> {
         task: &Task,
         trace: Option<&Path>,
     ) -> Result<Running> {
+        self.setting.check(client.program)?;
         let index = self.started;
         self.started += 1;
         let sandbox = &self.lab.sandbox;
@@ -256,14 +284,13 @@ impl<'a> Run<'a> {
 
     /// The paths of the refresh locks as a container's clients reach them, seen from outside.
     pub fn lock_paths(&self, container: usize) -> [PathBuf; 2] {
-        let layout = self.setting.layout;
-        [layout.in_dir_lock(), layout.sibling_lock()].map(|path| self.view(container, &path))
+        self.setting.layout.locks(self.setting.login).map(|path| self.view(container, &path))
     }
 
     /// What the credentials file holds.
     pub fn credentials(&self) -> Found {
         let content = fs::read_to_string(self.credentials_path()).ok();
-        credentials::judge(content.as_deref(), &self.server.family().lock())
+        credentials::judge(self.setting.login, content.as_deref(), &self.server.family().lock())
     }
 
     /// Makes the access token in the credentials file an expired one.
@@ -292,7 +319,7 @@ impl<'a> Run<'a> {
 
     /// Stores a pair that works, as somebody does who knows of no lock: by a rename, or in place where the file is a mount.
     pub fn store(&self, pair: &Pair) -> Result<()> {
-        let content = credentials::fresh(pair);
+        let content = self.setting.login.fresh(pair);
         let path = self.credentials_path();
         if self.setting.layout == Layout::File {
             return Ok(fs::write(&path, content)?);
@@ -307,7 +334,7 @@ impl<'a> Run<'a> {
 
     /// The credentials file, seen from outside.
     pub fn credentials_path(&self) -> PathBuf {
-        self.view(0, &self.setting.layout.config_directory().join(FILE_NAME))
+        self.view(0, &self.setting.layout.credentials(self.setting.login))
     }
 
     /// All containers.
@@ -317,10 +344,12 @@ impl<'a> Run<'a> {
 
     /// The locks that lie about in some of the containers (nobody comes to tidy up the private home of a dead one): every
     /// entry named `*.lock` or `*.lock.owner` in a home, a config directory, or beside one. Shared ones are counted once.
+    /// A file that a tool locks is there to stay.
     pub fn locks_left_in(&self, containers: Range<usize>) -> Result<Vec<String>> {
-        let layout = self.setting.layout;
-        let sibling = layout.sibling_lock();
-        let places = [Some(Path::new(HOME)), Some(&layout.config_directory()), sibling.parent()];
+        let Setting { layout, login, .. } = self.setting;
+        let locks = layout.locks(login);
+        let [inside, beside] = locks.each_ref().map(|path| path.parent());
+        let places = [Some(Path::new(HOME)), inside, beside];
         let mut seen = BTreeSet::new();
         let mut left = Vec::new();
         for container in containers {
@@ -330,8 +359,12 @@ impl<'a> Run<'a> {
                 for entry in entries {
                     let entry = entry?;
                     let name = entry.file_name().to_string_lossy().into_owned();
-                    let is_lock =
-                        (name.ends_with(".lock") || name.ends_with(".lock.owner")) && name != OTHER_LOCK;
+                    let is_lock = match login {
+                        Login::Claude => {
+                            (name.ends_with(".lock") || name.ends_with(".lock.owner")) && name != OTHER_LOCK
+                        }
+                        Login::Tool => name.ends_with(".lock") && entry.file_type()?.is_dir(),
+                    };
                     if is_lock && crate::container::identity(&entry.path()).is_some_and(|id| seen.insert(id))
                     {
                         left.push(name);

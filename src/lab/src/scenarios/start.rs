@@ -10,6 +10,7 @@ use super::run::{Client, Lab, Run, Setting};
 use crate::args::StartArgs;
 use crate::clients::Task;
 use crate::container::Kind;
+use crate::credentials::Login;
 use crate::layout::{Filesystem, Layout};
 use crate::report::Report;
 use crate::server::tokens::Strictness;
@@ -53,6 +54,8 @@ pub fn run(lab: &Lab, args: &StartArgs) -> Result<Report> {
         engine: Kind::Namespaces,
         pid_namespace: false,
         read_only: false,
+        login: Login::Claude,
+        expired: true,
     };
     let behaviour = Behaviour {
         strictness: Strictness::Strict,

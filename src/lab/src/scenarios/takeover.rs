@@ -9,6 +9,7 @@ use super::run::{Client, Run, Running};
 use crate::args::Moment;
 use crate::clients::Task;
 use crate::container;
+use crate::credentials::Login;
 use crate::server::log::{Endpoint, Event, Phase};
 use crate::trace;
 
@@ -72,10 +73,13 @@ pub fn bring_to(run: &mut Run<'_>, client: Client, moment: Moment, hold: Duratio
 /// The clock starts with the first one's first lock attempt as strace sees it.
 pub fn next_request(run: &mut Run<'_>, client: Client, hold: Duration) -> Result<Next> {
     let from = run.server().log().len();
-    let sibling = run.lock_paths(NEXT)[1]
-        .file_name()
-        .map(|name| format!("/{}", name.to_string_lossy()))
-        .unwrap_or_default();
+    let mut paths = run.lock_paths(NEXT).to_vec();
+    if client.program.login() == Login::Tool {
+        // Without a lock, to read is to reach for the refresh.
+        paths.push(run.credentials_path());
+    }
+    let names = paths.iter().filter_map(|path| path.file_name());
+    let names: Vec<String> = names.map(|name| format!("/{}", name.to_string_lossy())).collect();
     let deadline = Instant::now() + run.timeout();
     let mut first_trace = None;
     for gave_up in 0.. {
@@ -93,7 +97,7 @@ pub fn next_request(run: &mut Run<'_>, client: Client, hold: Duration) -> Result
                 continue;
             };
             let text = fs::read_to_string(&*first)?;
-            let attempt = trace::first_attempt(&text, &sibling)
+            let attempt = trace::first_attempt(&text, &names)
                 .context("strace saw no lock attempt of the next client")?;
             return Ok(Next { running, seconds: request.unix - attempt, gave_up, request });
         }
