@@ -93,6 +93,9 @@ pub enum Scenario {
     /// Somebody who knows of no lock refreshes in the middle of a client's refresh; is the new pair lost?
     #[command(after_help = SPECS)]
     Stale(StaleArgs),
+    /// A client takes the pair out of the file; does a log-out go through, and one by mistake not?
+    #[command(after_help = SPECS)]
+    Logout(LogoutArgs),
     /// What the library costs a client's start: time and memory of `--version`, with it and without
     #[command(after_help = SPECS)]
     Start(StartArgs),
@@ -495,6 +498,18 @@ pub struct StaleArgs {
     pub expect_good: bool,
 }
 
+/// Options of `logout`.
+#[derive(Clone, Debug, Args)]
+pub struct LogoutArgs {
+    /// Who logs out, and where.
+    #[command(flatten)]
+    pub single: SingleArgs,
+    /// Fail unless a client that has read the newest pair logs out and, with the library, one that has read an older
+    /// pair cannot blank the newest one
+    #[arg(long)]
+    pub expect: bool,
+}
+
 /// Options of `start`.
 #[derive(Clone, Debug, Args)]
 pub struct StartArgs {
@@ -545,6 +560,7 @@ impl Scenario {
             Self::Reader(args) => vec![args.single.client.program, Program::C(Band::Old)],
             Self::ReadOnly(args) => vec![args.single.client.program],
             Self::Stale(args) => vec![args.single.client.program],
+            Self::Logout(args) => vec![args.single.client.program],
             Self::Start(args) => vec![args.client.program],
             Self::Fetch { specs } => all(specs),
             Self::Matrix(_) | Self::Container => Vec::new(),
@@ -567,6 +583,7 @@ impl Scenario {
             Self::Reader(args) => any(args.single.library, &[args.single.client]),
             Self::ReadOnly(args) => any(args.single.library, &[args.single.client]),
             Self::Stale(args) => any(args.single.library, &[args.single.client]),
+            Self::Logout(args) => any(args.single.library, &[args.single.client]),
             Self::Start(_) => true,
             Self::Matrix(_) | Self::Fetch { .. } | Self::Container => false,
         }
@@ -583,6 +600,7 @@ impl Scenario {
             Self::Reader(args) => Some(args.single.setting.setting()),
             Self::ReadOnly(args) => Some(args.single.setting.setting()),
             Self::Stale(args) => Some(args.single.setting.setting()),
+            Self::Logout(args) => Some(args.single.setting.setting()),
             Self::Start(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => None,
         }
     }

@@ -141,6 +141,7 @@ fn scenario(lab: &Lab, scenario: &Scenario) -> Result<Report> {
         Scenario::Reader(args) => scenarios::reader::run(lab, args),
         Scenario::ReadOnly(args) => scenarios::read_only::run(lab, args),
         Scenario::Stale(args) => scenarios::stale::run(lab, args),
+        Scenario::Logout(args) => scenarios::logout::run(lab, args),
         Scenario::Start(args) => scenarios::start::run(lab, args),
         Scenario::Matrix(_) | Scenario::Fetch { .. } | Scenario::Container => {
             anyhow::bail!("only scenarios can be run in a set")

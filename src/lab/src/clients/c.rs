@@ -48,7 +48,7 @@ pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<O
     match task {
         Task::Refresh { hold } => argv.extend(["hold".into(), milliseconds(hold), ANSWER.into()]),
         // Not asked of models.
-        Task::Version | Task::Read { .. } => {}
+        Task::Version | Task::Read { .. } | Task::LogOut { .. } => {}
         Task::Stress { name, log, duration, hold } => argv.extend([
             "stress".into(),
             milliseconds(hold),

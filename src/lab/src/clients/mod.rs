@@ -15,6 +15,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde::Serialize;
 
 use crate::layout::Layout;
 use crate::sandbox::{HOME, Sandbox};
@@ -55,6 +56,13 @@ pub enum Task {
         /// How long the C client, which cannot refresh, holds the lock in place of it.
         hold: Duration,
     },
+    /// Take the pair out of the credentials file; the proper-lockfile client only.
+    LogOut {
+        /// How.
+        how: LogOut,
+        /// The file that says whose turn it is, the lab's when the client has read the credentials.
+        turn: PathBuf,
+    },
     /// Say which version this is, and end; real clients only.
     Version,
     /// Read the credentials file in a tight loop until SIGTERM, and log what was found; the C client only.
@@ -73,6 +81,34 @@ pub enum Task {
         /// The longest time to hold it.
         hold: Duration,
     },
+}
+
+/// What is in the file of [`Task::LogOut`].
+pub const TURN_OF_LAB: &str = "lab";
+/// See [`TURN_OF_LAB`].
+pub const TURN_OF_CLIENT: &str = "client";
+
+/// How a client logs out.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LogOut {
+    /// What becomes of the file.
+    pub removal: Removal,
+    /// Whether it holds the refresh lock.
+    pub locked: bool,
+    /// Whether it reads the file again before.
+    pub reads_again: bool,
+}
+
+/// How a pair is taken out of the credentials file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Removal {
+    /// A file without a pair is renamed onto it.
+    Rename,
+    /// It is truncated, and written without a pair.
+    Truncate,
+    /// It is unlinked; where it is a mount, truncated.
+    Unlink,
 }
 
 /// The command that starts a client in its container.

@@ -162,6 +162,34 @@ async function once() {
   return 1;
 }
 
+const LOGGED_OUT = '{"mcpOAuth":{}}';
+
+const REMOVALS = {
+  rename: () => writeByRename(LOGGED_OUT),
+  truncate: () => writeInPlace(LOGGED_OUT),
+  unlink: () => {
+    try {
+      fs.unlinkSync(settings.credentials);
+    } catch (error) {
+      if (error.code !== 'EBUSY') throw error;
+      writeInPlace(LOGGED_OUT);
+    }
+  },
+};
+
+// Logs out when the lab has had its turn.
+async function logOut({ how, turn, lab, client }) {
+  const release = how.locked ? await acquire(() => {}) : async () => {};
+  if (!release) return 1;
+  read();
+  fs.writeFileSync(turn, lab);
+  while (fs.readFileSync(turn, 'utf8') !== client) await sleep(5);
+  if (how.reads_again) read();
+  REMOVALS[how.removal]();
+  await release();
+  return 0;
+}
+
 async function stress({ name, log, durationMs, holdMs }) {
   const end = Date.now() + durationMs;
   const file = fs.openSync(log, 'a');
@@ -181,7 +209,12 @@ async function stress({ name, log, durationMs, holdMs }) {
   return 0;
 }
 
-(settings.stress ? stress(settings.stress) : once()).then(
+function task() {
+  if (settings.stress) return stress(settings.stress);
+  return settings.logOut ? logOut(settings.logOut) : once();
+}
+
+task().then(
   (code) => (process.exitCode = code),
   (error) => {
     process.stderr.write(`${error.code ?? ''} ${error.message}\n`);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::Task;
 use super::registry::Package;
+use super::{TURN_OF_CLIENT, TURN_OF_LAB, Task};
 use crate::credentials::Login;
 use crate::layout::Layout;
 use crate::sandbox::{self, Sandbox};
@@ -42,6 +42,10 @@ pub fn argv(band: Band, layout: Layout, task: &Task, sandbox: &Sandbox) -> Vec<O
         Band::New => "new",
     };
     let mut settings = settings(band, Login::Claude, layout, sandbox);
+    if let Task::LogOut { how, turn } = task {
+        settings["logOut"] =
+            json!({ "how": how, "turn": turn, "lab": TURN_OF_LAB, "client": TURN_OF_CLIENT });
+    }
     if let Task::Stress { name, log, duration, hold } = task {
         settings["stress"] = json!({
             "name": name,

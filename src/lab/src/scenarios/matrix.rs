@@ -480,6 +480,10 @@ const TABLE: &[Row] = &[
         "store-lockless-rename",
         "race --client tool-lockless-rename --count 4 --layout file --library all --delay 1 --expect clean",
     ),
+    ("quick", "logout-old-dir", "logout --client proper-lockfile --layout dir --expect"),
+    ("quick", "logout-old-file", "logout --client proper-lockfile --layout file --expect"),
+    ("quick", "logout-new-dir", "logout --client proper-lockfile-new --layout dir --expect"),
+    ("quick", "logout-new-file", "logout --client proper-lockfile-new --layout file --expect"),
 ];
 
 /// The name of all sets together.

@@ -3,6 +3,7 @@
 //! Figures come from the server's log, from the clients' exits and from the filesystem, never from the library itself.
 
 pub mod killed;
+pub mod logout;
 pub mod long_holder;
 pub mod matrix;
 pub mod race;
