@@ -267,6 +267,24 @@ static void case_gate_of_the_dead(void)
 	CHECK(end.tv_sec - start.tv_sec < 10);
 }
 
+/* A program reads the expired file, and a child of it refreshes: it must not wait for its own parent. */
+static void by_a_child(int number)
+{
+	char content[256] = "";
+	int fd = open(home("/.tool/auth.json"), O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && read(fd, content, sizeof content - 1) > 0 && close(fd) == 0);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(10);
+		refresh(number);
+		_exit(0);
+	}
+	int status;
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void case_gate_and_child(void) { share(0); in_homes(1, 0, by_a_child); CHECK(critical->refreshed == 1); }
+
 /* A client that takes a lock has no need of a gate, and must not wait for one. */
 static void takes_a_lock(int number)
 {
@@ -304,7 +322,8 @@ static void case_inert(void)
 #define NAMED(name) { #name, case_##name }
 static const struct { const char *name; void (*run)(void); } cases[] = {
 	NAMED(directory), NAMED(file_mount), NAMED(killed), NAMED(file_lock), NAMED(file_lock_refused), NAMED(gate),
-	NAMED(gate_in_a_file_mount), NAMED(gate_of_the_dead), NAMED(gate_refused), NAMED(inode_preserving), NAMED(inert),
+	NAMED(gate_in_a_file_mount), NAMED(gate_of_the_dead), NAMED(gate_and_child),
+	NAMED(gate_refused), NAMED(inode_preserving), NAMED(inert),
 };
 
 int main(int argc, char **argv)

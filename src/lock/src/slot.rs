@@ -159,6 +159,12 @@ impl Slot {
         self.user.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether the process that this one was forked from held the lock then.
+    pub fn was_held_by_parent(&self, pid: u32) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        word & PHASE == HELD && word & PROCESS != u64::from(pid) << 32
+    }
+
     /// By which cycle this process uses the lock, from its first attempt until it gives the lock back.
     pub fn user(&self, pid: u32) -> Option<Cycle> {
         let user = self.user.load(Ordering::Relaxed);
@@ -370,6 +376,7 @@ mod tests {
         slot.set_user(10, Cycle::Redirected);
         slot.claim(10, 1).unwrap().hold(10, &held(3));
         assert!(slot.held(11).is_none() && slot.claim_held(11, 2, &held(3)).is_none());
+        assert!(slot.was_held_by_parent(11) && !slot.was_held_by_parent(10));
         assert_eq!((slot.user(10), slot.user(11)), (Some(Cycle::Redirected), None));
         let claim = slot.claim(11, 2).expect("the parent's hold does not bar the child");
         claim.free(11);

@@ -44,8 +44,10 @@ pub fn refuse() {
 #[inline(never)]
 pub fn wait(kernel: &mut Linux, slot: &Slot, member: &[u8]) {
     let start = kernel.monotonic();
+    let pid = kernel.pid();
     let mut first = None;
-    while !REFUSED.load(Ordering::Relaxed) {
+    // A program may read the file, and have a child of its own refresh it.
+    while !REFUSED.load(Ordering::Relaxed) && !slot.was_held_by_parent(pid) {
         let now = kernel.wall().millis_since(Default::default()).unsigned_abs();
         let Ok(file) = sys::open(kernel.path(Place::Credentials), libc::O_RDONLY | OPEN, 0) else { return };
         let Ok(mut content) = Content::read(&file, 0) else { return };
