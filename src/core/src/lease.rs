@@ -48,7 +48,7 @@ impl Lease {
     /// The lanes behind this one, which are locked, too, but for reading: who has a lease in one of them is excluded, and
     /// who has the same lane is not. Between two lanes it is always the holder in the one before that sees to it.
     pub fn others(self) -> Lease {
-        Lease { start: (self.end - 1 | (LANE - 1)) + 1, end: REGION }
+        Lease { start: at(self.end - 1, LANE - 1) + 1, end: REGION }
     }
 }
 
@@ -66,7 +66,7 @@ pub fn renewal(end: u64, now: u64) -> Option<Lease> {
 
 /// This time in the lane that a byte lies in.
 fn at(byte: u64, now: u64) -> u64 {
-    byte & !(LANE - 1) | now & (LANE - 1)
+    (byte & !(LANE - 1)) | (now & (LANE - 1))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use lockspan_core::record::Record;
 use lockspan_core::{Cycle, Identity, Time, stale};
 
 use crate::kernel::{Errno, Kernel, Owner, Place, Result, Shared, Signals, Stat, Times};
-use crate::slot::{Held, Slot};
+use crate::slot::{Held, OwnLease, Slot};
 
 // Results that are ignored below are those of steps without which the lock is as exclusive as before, only
 // slower to take over; each says so.
@@ -184,12 +184,12 @@ fn attempt<K: Kernel>(
     owner: &Owner,
     cycle: Cycle,
     mode: u32,
-) -> core::result::Result<(Held, Option<(u64, u64)>, Taken), Blocked> {
+) -> core::result::Result<(Held, Option<OwnLease>, Taken), Blocked> {
     let start = kernel.monotonic();
     let lease = Lease::new(owner.boot.as_ref(), owner.time_namespace, start);
     let shared = match kernel.shared_lock(lease) {
         Shared::NotNeeded => None,
-        Shared::Taken(shared) => Some((shared, lease.end)),
+        Shared::Taken(handle) => Some(OwnLease { handle, end: lease.end }),
         Shared::Busy => return Err(Blocked::HeldElsewhere),
         Shared::Refused(errno) => return Err(Blocked::Refused(errno)),
         Shared::Incoherent => return Err(Blocked::NoSharedLock),
@@ -207,8 +207,8 @@ fn attempt<K: Kernel>(
     match (result, shared) {
         (Ok((held, taken)), shared) => Ok((held, shared, taken)),
         (Err(blocked), shared) => {
-            if let Some((shared, _)) = shared {
-                kernel.shared_drop(shared);
+            if let Some(shared) = shared {
+                kernel.shared_drop(shared.handle);
             }
             Err(blocked)
         }
@@ -758,21 +758,21 @@ fn has_all<K: Kernel>(kernel: &mut K, slot: &Slot, held: &Held) -> bool {
     let mut is = |place| kernel.stat(place).ok().map(|stat| stat.identity);
     is(Place::Lock) == Some(held.lock)
         && (held.sibling.is_none() || is(Place::Sibling) == held.sibling)
-        && slot.shared().is_none_or(|(_, end)| lease::runs(end, kernel.monotonic()))
+        && slot.shared().is_none_or(|lease| lease::runs(lease.end, kernel.monotonic()))
 }
 
 /// Renews a holder's lease of the credentials file, where it has one; `ENOENT` if it has run out: who took it then
 /// may have been and gone, and have left a newer login.
 fn renew<K: Kernel>(kernel: &mut K, slot: &Slot) -> Result<()> {
-    let Some((shared, end)) = slot.shared() else { return Ok(()) };
+    let Some(present) = slot.shared() else { return Ok(()) };
     let now = kernel.monotonic();
-    if !lease::runs(end, now) {
+    if !lease::runs(present.end, now) {
         return Err(Errno::NOENT);
     }
-    if let Some(lease) = lease::renewal(end, now)
-        && let Shared::Taken(new) = kernel.shared_lock(lease)
+    if let Some(lease) = lease::renewal(present.end, now)
+        && let Shared::Taken(handle) = kernel.shared_lock(lease)
     {
-        kernel.shared_drop(slot.renew_shared(shared, new, lease.end));
+        kernel.shared_drop(slot.renew_shared(present, OwnLease { handle, end: lease.end }));
     }
     // If it was not to be had the present one runs on, until the next heartbeat or its end.
     Ok(())

@@ -22,6 +22,15 @@ pub struct Held {
     pub cycle: Cycle,
 }
 
+/// A lease that this process has of the credentials file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OwnLease {
+    /// The kernel's handle, never 0.
+    pub handle: u64,
+    /// Where it ends, see [`lockspan_core::lease`].
+    pub end: u64,
+}
+
 /// The state of one lock in this process.
 #[derive(Debug, Default)]
 pub struct Slot {
@@ -37,8 +46,8 @@ pub struct Slot {
     shown: AtomicIdentity,
     shown_mtime: AtomicU64,
     guard: AtomicU64,
-    /// The lease of the credentials file, where that is all that is shared, or 0, and its end. Apart from what a
-    /// [`Held`] is: a heartbeat renews it, while another thread may give the lock back.
+    /// The lease of the credentials file, where that is all that is shared, or 0, and its end. They are no part of a
+    /// [`Held`]: a heartbeat renews them, while another thread may give the lock back.
     shared: AtomicU64,
     shared_end: AtomicU64,
     lock: AtomicIdentity,
@@ -184,31 +193,30 @@ impl Slot {
         self.user.store(u64::from(pid) << 32 | cycle, Ordering::Relaxed);
     }
 
-    /// Notes the lease with which the lock is about to be held, and its end.
-    pub fn set_shared(&self, shared: Option<(u64, u64)>) {
-        let (lease, end) = shared.unwrap_or_default();
-        self.shared_end.store(end, Ordering::Relaxed);
-        self.shared.store(lease, Ordering::Release);
+    /// Notes the lease with which the lock is about to be held.
+    pub fn set_shared(&self, lease: Option<OwnLease>) {
+        self.shared_end.store(lease.map_or(0, |lease| lease.end), Ordering::Relaxed);
+        self.shared.store(lease.map_or(0, |lease| lease.handle), Ordering::Release);
     }
 
-    /// The lease of this process, which holds the lock, and its end.
-    pub fn shared(&self) -> Option<(u64, u64)> {
-        let lease = self.shared.load(Ordering::Acquire);
-        (lease != 0).then(|| (lease, self.shared_end.load(Ordering::Relaxed)))
+    /// The lease of this process, which holds the lock.
+    pub fn shared(&self) -> Option<OwnLease> {
+        let handle = self.shared.load(Ordering::Acquire);
+        (handle != 0).then(|| OwnLease { handle, end: self.shared_end.load(Ordering::Relaxed) })
     }
 
-    /// Puts a renewed lease in the place of the present one; returns which of the two is to be dropped: the new one
-    /// if another thread has given the lock back.
-    pub fn renew_shared(&self, present: u64, new: u64, end: u64) -> u64 {
-        // First the end: with the old lease and the new end a renewal is too early, and nothing else.
-        self.shared_end.store(end, Ordering::Relaxed);
-        match self.shared.compare_exchange(present, new, Ordering::Release, Ordering::Relaxed) {
+    /// Puts a renewed lease in the place of the present one; returns the handle of the one that is to be dropped: the
+    /// new one if another thread has given the lock back.
+    pub fn renew_shared(&self, present: OwnLease, new: OwnLease) -> u64 {
+        // First the end: with the old handle and the new end a renewal is too early, and nothing else.
+        self.shared_end.store(new.end, Ordering::Relaxed);
+        match self.shared.compare_exchange(present.handle, new.handle, Ordering::Release, Ordering::Relaxed) {
             Ok(old) => old,
-            Err(_) => new,
+            Err(_) => new.handle,
         }
     }
 
-    /// The lease, which is the caller's to drop.
+    /// The handle of the lease, which is the caller's to drop.
     pub fn take_shared(&self) -> Option<u64> {
         Some(self.shared.swap(0, Ordering::AcqRel)).filter(|&lease| lease != 0)
     }
@@ -362,11 +370,12 @@ mod tests {
     #[test]
     fn a_renewed_lease_is_given_back_once() {
         let slot = Slot::new();
-        slot.set_shared(Some((8, 100)));
-        assert_eq!(slot.renew_shared(8, 9, 200), 8);
-        assert_eq!(slot.shared(), Some((9, 200)));
+        let lease = |handle| OwnLease { handle, end: handle * 100 };
+        slot.set_shared(Some(lease(8)));
+        assert_eq!(slot.renew_shared(lease(8), lease(9)), 8);
+        assert_eq!(slot.shared(), Some(lease(9)));
         assert_eq!(slot.take_shared(), Some(9));
-        assert_eq!(slot.renew_shared(9, 10, 300), 10, "another thread was first");
+        assert_eq!(slot.renew_shared(lease(9), lease(10)), 10, "another thread was first");
         assert_eq!((slot.take_shared(), slot.shared()), (None, None));
     }
 
