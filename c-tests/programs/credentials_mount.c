@@ -350,6 +350,129 @@ static void case_killed_holder(void)
 	}
 }
 
+/* Where the leases of the refresh lock and of the write lock lie, a byte for each millisecond. */
+#define REGION (1LL << 60)
+#define LANE (1LL << 40)
+#define LEASE 60000
+static long long region_of(const char *name)
+{
+	return (1LL << 62) + (strstr(name, "write") ? 2 : 1) * REGION;
+}
+
+static int open_shared(void)
+{
+	int fd = raw_open(shared, O_RDWR | O_CLOEXEC, 0);
+	CHECK(fd >= 0);
+	return fd;
+}
+
+/* What is locked for writing of these bytes. */
+static struct flock locked(long long first, long long count)
+{
+	int fd = open_shared();
+	struct flock range = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = count };
+	CHECK(raw_fcntl(fd, F_OFD_GETLK, (long)&range) == 0 && raw_close(fd) == 0);
+	return range;
+}
+
+/* A lease of somebody who does not renew it, with the lanes behind its own, until the descriptor is closed. */
+static int lease_from(long long first)
+{
+	int fd = open_shared();
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = LEASE };
+	CHECK(raw_fcntl(fd, F_OFD_SETLK, (long)&range) == 0);
+	range.l_type = F_RDLCK;
+	range.l_start = (first / LANE + 1) * LANE;
+	range.l_len = (first / REGION + 1) * REGION - range.l_start;
+	CHECK(range.l_len == 0 || raw_fcntl(fd, F_OFD_SETLK, (long)&range) == 0);
+	return fd;
+}
+
+/* A lease has an age: one that has run out is passed, by one process at a time; unless another kernel's clock counts
+ * its milliseconds. */
+static void case_lease(void)
+{
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = holder(names[i], 0);
+		struct flock lease = locked(region_of(names[i]), REGION);
+		CHECK(!active() == (lease.l_type == F_UNLCK));
+		CHECK(!active() || (lease.l_type == F_WRLCK && lease.l_len == LEASE));
+		ends(pid);
+		if (!active())
+			continue;
+		CHECK(asked_elsewhere(names[i]) == 0);
+		int half = lease_from(lease.l_start - LEASE / 2);
+		CHECK(asked_elsewhere(names[i]) == EEXIST && raw_close(half) == 0);
+		int other_kernel = lease_from(lease.l_start - LEASE - LANE);
+		CHECK(asked_elsewhere(names[i]) == EEXIST && raw_close(other_kernel) == 0);
+		other_kernel = lease_from(lease.l_start - LEASE + LANE);
+		CHECK(asked_elsewhere(names[i]) == EEXIST && raw_close(other_kernel) == 0);
+		int old = lease_from(lease.l_start - LEASE);
+		CHECK(asked_elsewhere(names[i]) == 0);
+		pid = holder(names[i], 0);
+		CHECK(asked_elsewhere(names[i]) == EEXIST);
+		ends(pid);
+		CHECK(asked_elsewhere(names[i]) == 0 && raw_close(old) == 0);
+	}
+}
+
+/* A heartbeat renews it: the bytes behind the old ones are locked, and those given back. */
+static void case_renewed_lease(void)
+{
+	const char *lock = home(names[1]);
+	long long region = region_of(lock);
+	int open_before = descriptors();
+	CHECK(mkdir(lock, 0777) == 0);
+	struct flock taken = locked(region, REGION);
+	/* One that comes too early leaves it. */
+	CHECK(utimensat(AT_FDCWD, lock, 0, 0) == 0 && locked(region, REGION).l_start == taken.l_start);
+	struct timespec pause = { 2, 100000000 };
+	CHECK(nanosleep(&pause, 0) == 0 && utimensat(AT_FDCWD, lock, 0, 0) == 0);
+	struct flock renewed = locked(region, REGION);
+	CHECK(renewed.l_type == (active() ? F_WRLCK : F_UNLCK));
+	CHECK(!active() || (renewed.l_start == taken.l_start + LEASE && renewed.l_len >= 2000));
+	CHECK(asked_elsewhere(names[0]) == (active() ? EEXIST : 0));
+	CHECK(descriptors() == open_before);
+	CHECK(rmdir(lock) == 0 && asked_elsewhere(names[0]) == 0);
+	CHECK(locked(region, REGION).l_type == F_UNLCK);
+}
+
+/* For real: a holder is stopped for as long as its lease runs, is passed, and goes on. Takes a minute. */
+static void case_stopped_holder(void)
+{
+	int ready[2], go[2], status;
+	char byte;
+	CHECK(pipe2(ready, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0);
+	pid_t stopped = fork();
+	if (stopped == 0) {
+		struct stat seen;
+		new_home();
+		const char *lock = home(names[1]);
+		CHECK(mkdir(lock, 0777) == 0 && write(ready[1], "", 1) == 1 && read(go[0], &byte, 1) == 1);
+		/* It hears that its lock is lost, and takes nobody else's away. */
+		CHECK(utimensat(AT_FDCWD, lock, 0, 0) == (active() ? -1 : 0) && (!active() || errno == ENOENT));
+		CHECK(stat(lock, &seen) == (active() ? -1 : 0) && (!active() || errno == ENOENT));
+		CHECK(rmdir(lock) == 0 || errno == ENOENT);
+		CHECK(!active() || (mkdir(lock, 0777) == -1 && errno == EEXIST));
+		_exit(0);
+	}
+	CHECK(stopped > 0 && read(ready[0], &byte, 1) == 1 && kill(stopped, SIGSTOP) == 0);
+	CHECK(waitpid(stopped, &status, WUNTRACED) == stopped && WIFSTOPPED(status));
+	struct timespec start, now;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while (asked_elsewhere(names[1]) != 0)
+		usleep(200000);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	CHECK(!active() || (now.tv_sec - start.tv_sec >= LEASE / 1000 - 5 && now.tv_sec - start.tv_sec < LEASE / 1000 + 20));
+	pid_t next = holder(names[1], 0);
+	CHECK(asked_elsewhere(names[1]) == (active() ? EEXIST : 0));
+	CHECK(kill(stopped, SIGCONT) == 0 && write(go[1], "", 1) == 1);
+	CHECK(waitpid(stopped, &status, 0) == stopped && status == 0);
+	CHECK(asked_elsewhere(names[1]) == (active() ? EEXIST : 0));
+	ends(next);
+	CHECK(asked_elsewhere(names[1]) == 0);
+}
+
 static void a_child_ends(void)
 {
 	pid_t child = fork();
@@ -461,7 +584,8 @@ static void case_nested(void)
 static const struct { const char *name; void (*run)(void); } cases[] = {
 	NAMED(publish), NAMED(same), NAMED(other_name), NAMED(errors), NAMED(slash), NAMED(read_only), NAMED(full), NAMED(file_size_limit),
 	NAMED(killed), NAMED(exclude), NAMED(killed_holder), NAMED(forking_holder), NAMED(closing_holder),
-	NAMED(executing_holder), NAMED(nested),
+	NAMED(executing_holder), NAMED(nested), NAMED(lease), NAMED(renewed_lease),
+	NAMED(stopped_holder),
 };
 
 int main(int argc, char **argv)
@@ -492,7 +616,7 @@ int main(int argc, char **argv)
 		return one(strcmp(argv[2], "shorter") == 0 ? SHORTER : strcmp(argv[2], "equal") == 0 ? EQUAL : LONGER);
 	}
 	store(shared, OLD, strlen(OLD));
-	alarm(40); /* the watchdog */
+	alarm(strcmp(argv[1], "stopped_holder") == 0 ? 150 : 40); /* the watchdog */
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		if (strcmp(cases[i].name, argv[1]) == 0) {
 			new_home();
