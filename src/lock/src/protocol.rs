@@ -13,8 +13,8 @@
 //!   free, and the record names this kernel, this guard and this very directory.
 //! - Where the credentials file is a mount of its own, it may be all that is shared. Then a lock on **that file**
 //!   is taken first and given back last; the directories, which only their own container sees, come on top. It is a
-//!   [lease](lockspan_core::lease), which the holder's heartbeat renews: one that was stopped for too long has lost it,
-//!   whether somebody came or not.
+//!   [lease], which the holder's heartbeat renews: one that was stopped for too long has lost it, whether somebody came
+//!   or not.
 //! - Anything else in the way is respected, until the asking client's own staleness rule removes it
 //!   ([`remove`]). Then the robbed holder's guard is retired, so that nobody waits for it.
 //! - A holder that wakes up after that touches and removes nothing that is no longer its own.
