@@ -299,6 +299,7 @@ const TABLE: &[Row] = &[
     ("file", "file-killed-2.1.131", "killed --client 2.1.131 --layout file --runs 3 --within 1"),
     ("file", "file-killed-2.1.150", "killed --client 2.1.150 --layout file --runs 3 --within 1"),
     ("file", "file-killed-2.1.329", "killed --client 2.1.329 --layout file --runs 3 --within 1"),
+    ("file", "file-stopped-2.1.329", "stopped --client 2.1.329 --layout file --library all --expect-safe"),
     ("file", "stale-file-2.1.112", "stale --client 2.1.112 --layout file --expect-good"),
     ("file", "stale-file-2.1.131", "stale --client 2.1.131 --layout file --runs 3 --expect-good"),
     ("file", "stale-file-2.1.150", "stale --client 2.1.150 --layout file --expect-good"),
