@@ -32,9 +32,20 @@ const FOR_EVER: Lease = Lease { start: 0, end: REGION };
 /// Whether this process, or one that it was forked from, has opened a store's lock file.
 static OPENED: AtomicBool = AtomicBool::new(false);
 
-/// For each store the lock on it that a process has, and which process.
+/// For each store the lock on it that a process has, and [`holder_by`] which process and descriptor.
 static HELD: [AtomicU64; MAX_STORES] = [const { AtomicU64::new(0) }; MAX_STORES];
 static HOLDER: [AtomicU64; MAX_STORES] = [const { AtomicU64::new(0) }; MAX_STORES];
+
+/// This process, and above it the descriptor by which it has locked the client's own file: closing another one of that
+/// file ends no flock.
+fn holder_by(descriptor: c_int) -> u64 {
+    u64::from(descriptor.cast_unsigned()) << 32 | u64::from(sys::process_id())
+}
+
+/// Whether this is of this process.
+fn is_own(holder: u64) -> bool {
+    holder as u32 == sys::process_id()
+}
 
 /// Whether there can be anything to do about a descriptor.
 pub fn any() -> bool {
@@ -100,7 +111,7 @@ pub fn lock(descriptor: c_int, act: Act, original: impl FnOnce() -> c_long) -> O
         release(number);
         return Some(result);
     }
-    match take(number, act == Act::Lock { waits: true }) {
+    match take(number, descriptor, act == Act::Lock { waits: true }) {
         Ok(true) => {
             let result = original();
             if result != 0 {
@@ -117,7 +128,8 @@ pub fn lock(descriptor: c_int, act: Act, original: impl FnOnce() -> c_long) -> O
 #[cold]
 #[inline(never)]
 pub fn closing(descriptor: c_int) {
-    if let Some(number) = store_of(descriptor) {
+    let own = holder_by(descriptor);
+    if let Some(number) = HOLDER.iter().position(|holder| holder.load(Ordering::SeqCst) == own) {
         release(number);
     }
 }
@@ -136,11 +148,10 @@ fn store_of(descriptor: c_int) -> Option<usize> {
 
 /// Takes the lock on the store; `false` if none is needed, or it cannot be had for another reason than another holder.
 #[inline(never)]
-fn take(number: usize, waits: bool) -> Result<bool, Errno> {
+fn take(number: usize, descriptor: c_int, waits: bool) -> Result<bool, Errno> {
     let mut kernel = directory::kernel();
     let (Some(held), Some(holder)) = (HELD.get(number), HOLDER.get(number)) else { return Ok(false) };
-    let own = u64::from(kernel.pid());
-    if matching::serve_store(&mut kernel, number).is_none() || holder.load(Ordering::SeqCst) == own {
+    if matching::serve_store(&mut kernel, number).is_none() || is_own(holder.load(Ordering::SeqCst)) {
         return Ok(false);
     }
     let start = kernel.monotonic();
@@ -149,7 +160,7 @@ fn take(number: usize, waits: bool) -> Result<bool, Errno> {
         let shared = kernel.shared_lock(FOR_EVER);
         if let Shared::Taken(mapping) = shared {
             held.store(mapping, Ordering::SeqCst);
-            holder.store(own, Ordering::SeqCst);
+            holder.store(holder_by(descriptor), Ordering::SeqCst);
         }
         kernel.unblock_signals();
         let waited = kernel.monotonic().saturating_sub(start);
@@ -170,7 +181,9 @@ fn take(number: usize, waits: bool) -> Result<bool, Errno> {
 
 fn release(number: usize) {
     if let (Some(held), Some(holder)) = (HELD.get(number), HOLDER.get(number))
-        && holder.compare_exchange(sys::process_id().into(), 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        && let found = holder.load(Ordering::SeqCst)
+        && is_own(found)
+        && holder.compare_exchange(found, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     {
         directory::kernel().shared_drop(held.load(Ordering::SeqCst));
         events::record(Event { lock: "store", event: "released", detail: "file-lock", errno: 0, took: 0 });
