@@ -106,8 +106,9 @@ pub const GATE: &str = "gate";
 /// The gate of a store that is a file of this name: a lock that no client knows of.
 pub fn gate(name: &'static [u8]) -> LockNames {
     LockNames {
-        stem: b".lockspan/gate",
-        state: b"gate",
+        // In the directory of ours; the path says so.
+        stem: name,
+        state: name,
         credentials: name,
         leases: LEASES,
         has_sibling: false,

@@ -104,6 +104,7 @@ impl Linux {
         let LockNames { stem, state, credentials, .. } = self.names;
         let mut digits = [0; 16];
         let (start, name, end): (&[u8], &[u8], &[u8]) = match place {
+            Place::Lock if self.is_gate() => (STATE, stem, LOCK_SUFFIX),
             Place::Lock => (b"/", stem, LOCK_SUFFIX),
             Place::Sibling => (b"", b"", SIBLING_SUFFIX),
             Place::Guard => (STATE, state, GUARD_SUFFIX),
