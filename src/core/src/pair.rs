@@ -53,10 +53,11 @@ pub fn may_replace(seen: Option<Generation>, present: Option<Pair>, new: Option<
         || new.is_some_and(|new| new.token == present.token || new.expires > present.expires)
 }
 
-/// Whether a text is one JSON object from its first byte to its last, as far as its brackets and quotes tell.
+/// Whether a text is one JSON object or array from its first byte to its last, as far as its brackets and quotes tell.
 pub fn is_whole(text: &[u8]) -> bool {
     let text = trim_start(text);
-    text.starts_with(b"{") && value(text).is_some_and(|(_, after)| trim_start(after).is_empty())
+    matches!(text.first(), Some(b'{' | b'['))
+        && value(text).is_some_and(|(_, after)| trim_start(after).is_empty())
 }
 
 /// Tells one text from another: FNV-1a, but for the values that mean something else.

@@ -68,11 +68,6 @@ fn present() -> Option<&'static Config<'static>> {
     Some(unsafe { &*(address.get() as *const Config<'_>) })
 }
 
-/// Whether there is a configuration at all.
-pub fn is_present() -> bool {
-    present().is_some()
-}
-
 /// Whether a credentials file is only ever written in place.
 pub fn inode_preserving() -> bool {
     present().is_some_and(|config| config.inode_preserving)

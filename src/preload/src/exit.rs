@@ -7,7 +7,7 @@ use crate::operations;
 /// meant to leave it, as mkdir(1) does in a script, and its lock must not pass for an orphan.
 extern "C" fn exiting() {
     if staged::any() {
-        staged::finish();
+        staged::leave();
     }
     operations::leave();
 }

@@ -145,19 +145,24 @@ pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) ->
     // SAFETY: the caller passed a path, and its length was taken before.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     let (parent, last) = split_last(path)?;
-    if path.last() == Some(&b'/') {
+    if path.last() == Some(&b'/') || !is_credentials_name(last) {
         return None;
     }
-    let (whose, directory) = if last == CREDENTIALS {
-        (Whose::Claude, claude()?)
-    } else {
-        let (number, store) =
-            configuration::stores().iter().enumerate().find(|&(_, store)| name_of(store) == last)?;
-        (Whose::Store(number, store), file_of(number, store)?)
+    let mut leads_to = |whose: Whose| {
+        let (directory, names) = (whose.file()?, whose.names());
+        let length = (names.credentials == last)
+            .then(|| directory.located(kernel.path_buffer(), at, parent, None))
+            .flatten()?;
+        kernel.serve(length, &names)?;
+        Some(whose)
     };
-    let length = directory.located(kernel.path_buffer(), at, parent, None)?;
-    kernel.serve(length, &whose.names())?;
-    Some(whose)
+    // Files of different directories may have the same name.
+    (CLAUDE..=configuration::stores().len()).find_map(|index| leads_to(Whose::of(index)?))
+}
+
+/// Whether the file of this name may be a credentials file.
+pub fn is_credentials_name(name: &[u8]) -> bool {
+    name == CREDENTIALS || configuration::stores().iter().any(|store| name_of(store) == name)
 }
 
 /// Whose credentials file it is.
@@ -192,6 +197,19 @@ impl Whose {
             Whose::Claude => LOCKS[0],
             Whose::Store(_, store) => names_of(store, Asked::Lock),
         }
+    }
+
+    /// The directory that it is in.
+    fn file(self) -> Option<Directory<'static>> {
+        match self {
+            Whose::Claude => claude(),
+            Whose::Store(number, store) => file_of(number, store),
+        }
+    }
+
+    /// Whether it holds a login and nothing else: what another store's client may write is not known.
+    pub fn is_login(self) -> bool {
+        matches!(self, Whose::Claude) || self.gate().is_some()
     }
 
     /// The number of the store, if it has a gate.

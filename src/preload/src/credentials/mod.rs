@@ -17,7 +17,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use lockspan_core::config::StoreLock;
-use lockspan_core::names::{CREDENTIALS, LOCKS};
+use lockspan_core::names::LOCKS;
 use lockspan_core::pair::{Pair, generation, may_replace, pair};
 use lockspan_core::path::split_last;
 use lockspan_core::settings::Mode;
@@ -82,33 +82,32 @@ pub enum Opened {
 #[cold]
 #[inline(never)]
 pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
-    if staged::any() {
-        staged::finish();
+    // SAFETY: the caller's path, whose length was taken before.
+    let path_bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
+    if environment::mode() == Mode::Redirect
+        && let Some((_, name)) = split_last(path_bytes)
+    {
+        file_lock::opened(name);
+        if matching::is_credentials_name(name) {
+            if staged::any() {
+                staged::finish();
+            }
+            // SAFETY: the caller's path.
+            if let Some(descriptor) = unsafe { open(at, path, flags) } {
+                return Opened::Descriptor(descriptor);
+            }
+        }
     }
-    // SAFETY: the caller's path.
-    match unsafe { open(at, path, flags) } {
-        Some(descriptor) => Opened::Descriptor(descriptor),
-        // SAFETY: as above.
-        None => Opened::Path(unsafe { seen_path(at, path) }),
-    }
+    // SAFETY: as above.
+    Opened::Path(unsafe { seen_path(at, path) })
 }
 
 /// The credentials file may be about to be read, or written. Out of line, so that its buffer is gone when the next one
 /// is needed: stacks may be small.
 #[inline(never)]
 unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
-    // SAFETY: the caller's path, whose length was taken before.
-    let path_bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
-    if environment::mode() != Mode::Redirect
-        || !path_bytes.ends_with(CREDENTIALS) && !configuration::is_present()
-    {
-        return None;
-    }
-    if let Some((_, name)) = split_last(path_bytes) {
-        file_lock::opened(name);
-    }
     let mut kernel = directory::kernel();
-    // SAFETY: as above.
+    // SAFETY: the caller's path.
     let whose = unsafe { matching::credentials(at, path, &mut kernel) }?;
     let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
     if let (true, Whose::Store(number, store)) = (reads, whose)
@@ -142,6 +141,10 @@ pub enum Replaced {
 #[cold]
 #[inline(never)]
 pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *const c_char) -> Replaced {
+    if staged::any() {
+        // What was written before comes before this.
+        staged::finish();
+    }
     // SAFETY: the caller's paths.
     unsafe { try_replace(from_at, from, to_at, to) }.unwrap_or(Replaced::Passed(None))
 }
@@ -225,16 +228,20 @@ fn is_refused(kernel: &mut Linux, present: &mut Content, new: Option<Pair>) -> b
     refused
 }
 
-/// Puts what this process has written in the place of the present content, unless it may not.
+/// Puts what this process has written in the place of the present content, unless it may not; the file gets this mode.
 ///
 /// # Errors
 /// The kernel's; then the old content is still there.
-fn exchange(kernel: &mut Linux, whose: Whose, new: &mut Content) -> Result<()> {
+fn exchange(kernel: &mut Linux, whose: Whose, new: &mut Content, mode: Option<u32>) -> Result<()> {
     let target = match sys::open(kernel.path(Place::Credentials), libc::O_RDWR | OPEN, 0) {
         // Somebody has removed the file, and this write with it.
         Err(Errno::NOENT) => return Ok(()),
         other => other?,
     };
+    if let Some(mode) = mode {
+        // Who may not do that has a file of somebody else's, whose mode is not his to choose.
+        let _ = sys::change_mode(&target, mode);
+    }
     let found = sys::stat(target.number(), c"", libc::AT_EMPTY_PATH)?;
     let keeps_file = put::keeps_file(kernel, &target, &found);
     let _turn = if keeps_file { Some(Turn::wait(&target).ok_or(Errno::IO)?) } else { None };

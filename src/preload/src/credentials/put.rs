@@ -104,6 +104,8 @@ pub fn by_rename(kernel: &mut Linux, present: &libc::stat, new: &mut Content) ->
     synchronised(&file)?;
     let mut buffer = [0; sys::DESCRIPTOR_PATH];
     let path = sys::descriptor_path(file.number(), &mut buffer);
+    // Another store's content may have the same name for a moment.
+    sys::lock(&directory)?;
     if sys::link(path, directory.number(), TEMPORARY) == Err(Errno::EXIST) {
         sys::unlink(directory.number(), TEMPORARY)?;
         sys::link(path, directory.number(), TEMPORARY)?;
@@ -112,6 +114,7 @@ pub fn by_rename(kernel: &mut Linux, present: &libc::stat, new: &mut Content) ->
     if renamed.is_err() {
         let _ = sys::unlink(directory.number(), TEMPORARY);
     }
+    let _ = sys::unlock(&directory);
     record("published", "renamed", renamed.err().map_or(0, |errno| errno.0));
     renamed
 }
