@@ -129,6 +129,80 @@ static void case_dup(void)
 	put(copy);
 }
 
+/* Other files are opened, and other directories removed, while the write has only begun. */
+static void case_other_files_meanwhile(void)
+{
+	CHECK(mkdir(home("/other.lock"), 0700) == 0 && mkdir(home("/other"), 0700) == 0);
+	int fd = opened(), other = open(home("/settings.json"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(other >= 0 && write(fd, NEW, 10) == 10 && close(other) == 0);
+	other = open(home("/.claude/"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(other >= 0 && close(other) == 0 && rmdir(home("/other.lock")) == 0 && rmdir(home("/other/")) == 0);
+	CHECK(write(fd, NEW + 10, strlen(NEW) - 10) > 0 && close(fd) == 0 && holds(NEW));
+}
+
+/* The rest is written once the lock was given back: as good as a write without a lock. */
+static void case_late(void)
+{
+	int fd = opened();
+	CHECK(write(fd, NEW, 10) == 10);
+	release();
+	CHECK(write(fd, NEW + 10, strlen(NEW) - 10) > 0 && close(fd) == 0 && holds(NEW));
+}
+
+static void case_fclose_and_rename(void)
+{
+	FILE *file = fdopen(opened(), "w");
+	CHECK(file && fputs(OTHER, file) >= 0 && fclose(file) == 0);
+	int fd = raw_open(home("/.claude/tmp"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(write(fd, NEW, strlen(NEW)) > 0 && raw_close(fd) == 0 && rename(home("/.claude/tmp"), credentials) == 0);
+	release();
+	CHECK(holds(NEW));
+}
+
+static void case_mode(void)
+{
+	struct stat found;
+	CHECK(chmod(credentials, 0644) == 0);
+	int fd = opened();
+	CHECK(fchmod(fd, 0600) == 0);
+	put(fd);
+	CHECK(stat(credentials, &found) == 0 && (found.st_mode & 07777) == 0600);
+}
+
+static void case_lowest_descriptor(void)
+{
+	int expected = dup(0);
+	close(expected);
+	int fd = opened();
+	CHECK(fd == expected);
+	put(fd);
+}
+
+static int stop;
+
+static void *looks_on(void *unused)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST))
+		close(open(credentials, O_RDONLY | O_CLOEXEC));
+	return unused;
+}
+
+/* Other threads look at the file while it is written: what was closed is there, whoever has put it in place. */
+static void case_seen_by_threads(void)
+{
+	pthread_t threads[3];
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&threads[i], 0, looks_on, 0) == 0);
+	for (int i = 0; i < 300; i++) {
+		int fd = open(credentials, FLAGS, 0600);
+		CHECK(fd >= 0 && write(fd, i % 2 ? NEW : OTHER, strlen(i % 2 ? NEW : OTHER)) > 0);
+		CHECK(close(fd) == 0 && holds(i % 2 ? NEW : OTHER));
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_join(threads[i], 0) == 0);
+}
+
 static void case_child_writes(void)
 {
 	int fd = open(credentials, FLAGS & ~O_CLOEXEC, 0600);
@@ -346,7 +420,8 @@ static void case_exit_half_way(void) { write(opened(), NEW, 10); exit(0); }
 static const struct { const char *name; void (*run)(void); const char *afterwards; } cases[] = {
 	NAMED(open), NAMED(open64), NAMED(openat), NAMED(creat), NAMED(inherited), NAMED(relative), NAMED(flags),
 	NAMED(in_parts), NAMED(fclose), NAMED(fclose_and_read), NAMED(closefrom), NAMED(by_number), NAMED(range),
-	NAMED(replaced_descriptor), NAMED(dup), NAMED(child_writes), ENDS_WITH(half, OLD), ENDS_WITH(nothing, OLD),
+	NAMED(replaced_descriptor), NAMED(dup), NAMED(other_files_meanwhile), NAMED(late),
+	NAMED(fclose_and_rename), NAMED(mode), NAMED(lowest_descriptor), NAMED(seen_by_threads), NAMED(child_writes), ENDS_WITH(half, OLD), ENDS_WITH(nothing, OLD),
 	NAMED(thread), ENDS_WITH(again, OLD), NAMED(two_at_once), NAMED(hard_link), NAMED(access_list),
 	NAMED(another_owner), NAMED(first_login), ENDS_WITH(removed_meanwhile, OLD), NAMED(other_directory_meanwhile),
 	ENDS_WITH(stale_pair, OTHER), ENDS_WITH(log_out, OLD), NAMED(no_descriptors), ENDS_WITH(file_size_limit, OLD),

@@ -194,6 +194,22 @@ static void file_lock_refused(int number)
 	}
 }
 
+/* The lock file is opened and closed once more: that ends no flock. */
+static void by_file_opened_twice(int number)
+{
+	(void)number;
+	for (int turn = 0; turn < 40; turn++) {
+		int fd = open(home("/.tool/auth.json.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		CHECK(fd >= 0 && flock(fd, LOCK_EX) == 0);
+		CHECK(close(open(home("/.tool/auth.json.lock"), O_RDONLY | O_CLOEXEC)) == 0);
+		enter();
+		CHECK(close(fd) == 0);
+		usleep((unsigned)(rand() % 500));
+	}
+}
+
+static void case_file_lock_opened_twice(void) { share(1); in_homes(2, 1, by_file_opened_twice); excluded(); }
+
 static void case_file_lock_refused(void) { share(1); in_homes(1, 1, file_lock_refused); }
 
 /* A client without a lock, which reads again before it refreshes. */
@@ -228,7 +244,7 @@ static void case_gate(void)
 	char path[5000];
 	snprintf(path, sizeof path, "%s/auth.json", shared);
 	CHECK(holds(path, FRESH));
-	snprintf(path, sizeof path, "%s/.lockspan/gate.lock", shared);
+	snprintf(path, sizeof path, "%s/.lockspan/auth.json.lock", shared);
 	CHECK(!on_disk(path));
 }
 
@@ -285,6 +301,43 @@ static void by_a_child(int number)
 
 static void case_gate_and_child(void) { share(0); in_homes(1, 0, by_a_child); CHECK(critical->refreshed == 1); }
 
+/* Files of the same name, or in the same directory, have gates of their own. */
+static void case_gate_of_each_file(void)
+{
+	static const char *const files[] = { "/.tool/auth.json", "/.other/auth.json", "/.other/second.json" };
+	CHECK(raw_mkdir(home("/.tool"), 0700) == 0 && raw_mkdir(home("/.other"), 0700) == 0);
+	for (int i = 0; i < 3; i++)
+		store(home(files[i]), EXPIRED);
+	struct timespec start, end;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (int i = 0; i < 3; i++) {
+		CHECK(close(open(home(files[i]), O_RDONLY | O_CLOEXEC)) == 0);
+		const char *gate = home("/.other/.lockspan/second.json.lock");
+		CHECK(on_disk(i == 0 ? home("/.tool/.lockspan/auth.json.lock") : i == 1 ?
+			home("/.other/.lockspan/auth.json.lock") : gate) == active());
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	CHECK(end.tv_sec - start.tv_sec < 10);
+}
+
+/* What another client writes while it holds its lock need be no JSON, and may be large. */
+static void case_any_content(void)
+{
+	static const char *const contents[] = { "[1, 2]", "", "// a comment's\n{}", "\"text\"", "{}\n{}\n" };
+	const char *path = home("/.tool/auth.json"), *lock = home("/.tool/auth.json.lock");
+	CHECK(raw_mkdir(home("/.tool"), 0700) == 0 && mkdir(lock, 0777) == 0);
+	store(path, EXPIRED);
+	for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		CHECK(write(fd, contents[i], strlen(contents[i])) >= 0 && close(fd) == 0 && holds(path, contents[i]));
+	}
+	static char large[3 << 20];
+	struct stat found;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK(write(fd, large, sizeof large) == sizeof large && close(fd) == 0 && rmdir(lock) == 0);
+	CHECK(stat(path, &found) == 0 && found.st_size == sizeof large);
+}
+
 /* A client that takes a lock has no need of a gate, and must not wait for one. */
 static void takes_a_lock(int number)
 {
@@ -292,7 +345,7 @@ static void takes_a_lock(int number)
 	CHECK(mkdir(home("/.tool/auth.json.lock"), 0777) == 0);
 	refresh(0);
 	CHECK(rmdir(home("/.tool/auth.json.lock")) == 0);
-	CHECK(!on_disk(home("/.tool/.lockspan/gate.lock")));
+	CHECK(!on_disk(home("/.tool/.lockspan/auth.json.lock")));
 }
 
 static void case_gate_refused(void) { share(0); in_homes(1, 0, takes_a_lock); }
@@ -321,9 +374,9 @@ static void case_inert(void)
 
 #define NAMED(name) { #name, case_##name }
 static const struct { const char *name; void (*run)(void); } cases[] = {
-	NAMED(directory), NAMED(file_mount), NAMED(killed), NAMED(file_lock), NAMED(file_lock_refused), NAMED(gate),
-	NAMED(gate_in_a_file_mount), NAMED(gate_of_the_dead), NAMED(gate_and_child),
-	NAMED(gate_refused), NAMED(inode_preserving), NAMED(inert),
+	NAMED(directory), NAMED(file_mount), NAMED(killed), NAMED(file_lock), NAMED(file_lock_opened_twice), NAMED(file_lock_refused),
+	NAMED(any_content), NAMED(gate), NAMED(gate_of_each_file), NAMED(gate_in_a_file_mount), NAMED(gate_of_the_dead),
+	NAMED(gate_and_child), NAMED(gate_refused), NAMED(inode_preserving), NAMED(inert),
 };
 
 int main(int argc, char **argv)

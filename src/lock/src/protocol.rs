@@ -567,9 +567,10 @@ pub fn nested<K: Kernel>(kernel: &mut K, slot: &Slot, mode: u32) -> Result<()> {
     let record = kernel.read_record(Place::Record).filter(|record| record.names(held.lock));
     let guard = record.filter(|record| record.coherent).map(|record| record.guard);
     make_sibling(kernel, guard, held.lock, mode)?;
-    if let (Some(record), Ok(sibling)) = (record, kernel.stat(Place::Sibling)) {
+    if let (Some(mut record), Ok(sibling)) = (record, kernel.stat(Place::Sibling)) {
         slot.set_nested(sibling.identity);
-        write_sibling_record(kernel, &Record { sibling: Some(sibling.identity), ..record });
+        record.sibling = Some(sibling.identity);
+        write_sibling_record(kernel, &record);
     }
     Ok(())
 }
@@ -578,13 +579,13 @@ pub fn nested<K: Kernel>(kernel: &mut K, slot: &Slot, mode: u32) -> Result<()> {
 pub fn leave<K: Kernel>(kernel: &mut K, slot: &Slot) {
     let pid = kernel.pid();
     if let Some(held) = slot.held(pid)
-        && let Some(record) = kernel.read_record(Place::Record)
+        && let Some(mut record) = kernel.read_record(Place::Record)
         && record.names(held.lock)
     {
-        let left = Record { left: true, ..record };
+        record.left = true;
         // Without it a successor takes the lock over at once, as if this process had been killed.
-        let _ = kernel.write_record(Place::Record, &left);
-        write_sibling_record(kernel, &left);
+        let _ = kernel.write_record(Place::Record, &record);
+        write_sibling_record(kernel, &record);
     }
 }
 
