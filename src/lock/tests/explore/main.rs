@@ -322,8 +322,6 @@ scenarios! {
     #[ignore = "some minutes; scripts/test --full runs it"]
     file_mount_theft_in_one_home: FILE_MOUNT, [(Old, 0), (Old, 0)], IMPATIENT, 0, 1;
     file_mount_theft_with_a_kill: FILE_MOUNT, [(New, 0), (New, 1)], IMPATIENT, 1, 1;
-    #[ignore = "some minutes; scripts/test --full runs it"]
-    file_mount_theft_of_three: FILE_MOUNT, [(New, 0), (New, 1), (New, 2)], IMPATIENT, 0, 1;
     file_mount_of_two_kernels: MANY_KERNELS, [(New, 0), (New, 1)], IMPATIENT, 1, 1;
     no_flock_old_and_new: NO_FLOCK, [(Old, 0), (New, 1)], IMPATIENT, 2, 0;
     no_flock_with_foreign: NO_FLOCK, [(Old, 0), (ForeignOld, 0)], IMPATIENT, 2, 0;
