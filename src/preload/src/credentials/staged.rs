@@ -76,8 +76,10 @@ pub fn open(kernel: &mut Linux, whose: Whose, flags: c_int) -> Option<c_int> {
     {
         return None;
     }
-    // This one empties the file that the last one has not filled.
-    drop_unfinished();
+    if DIRECTORY.load(Ordering::Relaxed) == whose.directory() {
+        // This one empties the file that the last one has not filled.
+        drop_unfinished();
+    }
     // One that was inherited is another process's, whose memory this may still be.
     let own = u64::from(sys::process_id());
     OWNER.compare_exchange(0, own | CHANGING, Ordering::SeqCst, Ordering::SeqCst).ok()?;
