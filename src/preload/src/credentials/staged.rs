@@ -58,7 +58,9 @@ fn claim() -> bool {
     let own = u64::from(sys::process_id());
     for _ in 0..TRIES {
         match OWNER.compare_exchange(own, own | CHANGING, Ordering::SeqCst, Ordering::SeqCst) {
-            Err(found) if found == own | CHANGING => sys::sleep(1, None),
+            Err(found) if found == own | CHANGING => {
+                sys::sleep(1, None);
+            }
             result => return result.is_ok(),
         }
     }
@@ -198,6 +200,8 @@ fn written() -> Result<Content> {
     let mapping = MAPPING.load(Ordering::Relaxed) as usize;
     // SAFETY: the mapping has this length; the kernel stops where the file ends.
     match unsafe { sys::write_from(&copy, mapping, LARGEST) } {
+        // There is more than can be put in place: who closes it is told.
+        Ok(LARGEST) => return Err(Errno::FBIG),
         // Nothing was written.
         Ok(_) | Err(Errno::FAULT) => {}
         Err(errno) => return Err(errno),
