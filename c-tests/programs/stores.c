@@ -210,6 +210,30 @@ static void by_file_opened_twice(int number)
 
 static void case_file_lock_opened_twice(void) { share(1); in_homes(2, 1, by_file_opened_twice); excluded(); }
 
+static void expired(int signal) { (void)signal; }
+
+/* A timer ends the wait, as flock(1) has one. */
+static void file_lock_timer(int number)
+{
+	(void)number;
+	int fd = open(home("/.tool/auth.json.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(flock(fd, LOCK_EX) == 0);
+	pid_t other = fork();
+	if (other == 0) {
+		raw_close(fd);
+		new_home(1);
+		CHECK(sigaction(SIGALRM, &(struct sigaction){ .sa_handler = expired }, 0) == 0);
+		fd = open(home("/.tool/auth.json.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		alarm(1);
+		CHECK(flock(fd, LOCK_EX) == (active() ? -1 : 0) && (!active() || errno == EINTR));
+		exit(0);
+	}
+	int status;
+	CHECK(waitpid(other, &status, 0) == other && status == 0);
+}
+
+static void case_file_lock_timer(void) { share(1); in_homes(1, 1, file_lock_timer); }
+
 static void case_file_lock_refused(void) { share(1); in_homes(1, 1, file_lock_refused); }
 
 /* A client without a lock, which reads again before it refreshes. */
@@ -375,7 +399,7 @@ static void case_inert(void)
 #define NAMED(name) { #name, case_##name }
 static const struct { const char *name; void (*run)(void); } cases[] = {
 	NAMED(directory), NAMED(file_mount), NAMED(killed), NAMED(file_lock), NAMED(file_lock_opened_twice), NAMED(file_lock_refused),
-	NAMED(any_content), NAMED(gate), NAMED(gate_of_each_file), NAMED(gate_in_a_file_mount), NAMED(gate_of_the_dead),
+	NAMED(file_lock_timer), NAMED(any_content), NAMED(gate), NAMED(gate_of_each_file), NAMED(gate_in_a_file_mount), NAMED(gate_of_the_dead),
 	NAMED(gate_and_child), NAMED(gate_refused), NAMED(inode_preserving), NAMED(inert),
 };
 

@@ -93,6 +93,11 @@ impl Linux {
         self.signals = Some(sys::block_signals());
     }
 
+    /// Sleeps while the blocked signals are delivered; whether one was.
+    pub fn pause(&mut self, milliseconds: u64) -> bool {
+        sys::sleep(milliseconds, self.signals.as_ref())
+    }
+
     /// Restores the caller's signal mask.
     pub fn unblock_signals(&mut self) {
         self.signals = None;

@@ -570,9 +570,10 @@ pub fn readable(address: usize) -> bool {
     refused != Err(Errno::FAULT)
 }
 
-/// ppoll(2) of nothing: sleeps, the signals that are `blocked` being delivered meanwhile, and then returns early.
+/// ppoll(2) of nothing: sleeps, the signals that are `blocked` being delivered meanwhile. Then it ends early, with
+/// `true`.
 #[inline(never)]
-pub fn sleep(milliseconds: u64, blocked: Option<&BlockedSignals>) {
+pub fn sleep(milliseconds: u64, blocked: Option<&BlockedSignals>) -> bool {
     let mut time = timespec {
         tv_sec: (milliseconds / 1000).cast_signed(),
         tv_nsec: (milliseconds % 1000 * 1_000_000).cast_signed(),
@@ -580,7 +581,7 @@ pub fn sleep(milliseconds: u64, blocked: Option<&BlockedSignals>) {
     let before = blocked.and_then(|blocked| blocked.before.as_ref());
     let mask = before.map_or(0, |mask| ptr::from_ref(mask).addr());
     // SAFETY: no descriptors, a time, and a mask of the size given or none.
-    let _ = unsafe { call!(SYS_ppoll, 0usize, 0usize, &raw mut time, mask, 8usize) };
+    unsafe { call!(SYS_ppoll, 0usize, 0usize, &raw mut time, mask, 8usize) }.is_err()
 }
 
 /// The host name, by uname(2), padded with zeros and cut to `N` bytes.

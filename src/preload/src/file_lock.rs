@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lockspan_core::config::{MAX_STORES, StoreLock};
 use lockspan_core::lease::{Lease, REGION};
 use lockspan_core::names::LOCK_SUFFIX;
-use lockspan_lock::kernel::{Errno, Kernel, Place, Shared, Signals};
+use lockspan_lock::kernel::{Errno, Kernel, Place, Shared};
 use lockspan_lock::linux::directory_identity;
 use lockspan_lock::sys;
 
@@ -162,15 +162,20 @@ fn take(number: usize, descriptor: c_int, waits: bool) -> Result<bool, Errno> {
             held.store(mapping, Ordering::SeqCst);
             holder.store(holder_by(descriptor), Ordering::SeqCst);
         }
-        kernel.unblock_signals();
         let waited = kernel.monotonic().saturating_sub(start);
+        if waits && waited < LONGEST && matches!(shared, Shared::Busy) {
+            let interrupted = kernel.pause(STEP);
+            kernel.unblock_signals();
+            if interrupted {
+                // As the original, which a timer may be there to end: flock(1) has one.
+                return Err(Errno(libc::EINTR));
+            }
+            continue;
+        }
+        kernel.unblock_signals();
         let (event, errno) = match shared {
             Shared::Taken(_) => ("taken", 0),
             Shared::Busy if !waits => ("blocked", libc::EAGAIN),
-            Shared::Busy if waited < LONGEST => {
-                kernel.sleep(STEP, Signals::Delivered);
-                continue;
-            }
             Shared::Busy | Shared::Incoherent | Shared::Refused(_) => ("bypassed", 0),
             Shared::NotNeeded => return Ok(false),
         };

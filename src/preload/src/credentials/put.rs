@@ -42,7 +42,9 @@ impl<'a> Turn<'a> {
         for _ in 0..TRIES {
             match sys::lock_byte(file, PUBLISHING) {
                 Ok(()) => return Some(Turn(file)),
-                Err(Errno::WOULDBLOCK) => sys::sleep(1, None),
+                Err(Errno::WOULDBLOCK) => {
+                    sys::sleep(1, None);
+                }
                 Err(_) => return None,
             }
         }
