@@ -40,20 +40,25 @@ impl<'a> Config<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Store<'a> {
     /// The file or directory: an absolute path, or one below the home directory, which `~/` stands for.
-    path: &'a [u8],
+    path: Option<&'a [u8]>,
     /// How the client locks it.
     pub lock: StoreLock,
-    /// For [`StoreLock::Gate`], the member of the JSON file that says when its token expires.
-    pub gate: &'a [u8],
+    gate: Option<&'a [u8]>,
 }
 
 impl<'a> Store<'a> {
     /// Where it is.
     pub fn path(&self) -> StorePath<'a> {
-        match self.path.strip_prefix(HOME) {
+        let path = self.path.unwrap_or_default();
+        match path.strip_prefix(HOME) {
             Some(below) => StorePath::BelowHome(below),
-            None => StorePath::Absolute(self.path),
+            None => StorePath::Absolute(path),
         }
+    }
+
+    /// For [`StoreLock::Gate`], the member of the JSON file that says when its token expires; else empty.
+    pub fn gate(&self) -> &'a [u8] {
+        self.gate.unwrap_or_default()
     }
 }
 
@@ -164,27 +169,24 @@ impl<'a> Config<'a> {
 
 impl Store<'_> {
     fn check(&self) -> Result<(), &'static str> {
-        let starts = self.path.starts_with(b"/") || self.path.starts_with(HOME);
-        if !starts || self.path.ends_with(b"/") || split_last(self.path().bytes()).is_none() {
+        let path = self.path.unwrap_or_default();
+        let starts = path.starts_with(b"/") || path.starts_with(HOME);
+        if !starts || path.ends_with(b"/") || split_last(self.path().bytes()).is_none() {
             return Err("a store has a path, which starts with / or ~/ and ends with a name");
         }
-        if self.path.len() > LONGEST_PATH {
+        if path.len() > LONGEST_PATH {
             return Err("the path of a store is too long");
         }
-        let has_gate = !self.gate.is_empty();
-        if has_gate != (self.lock == StoreLock::Gate) || has_gate && !self.path.ends_with(b".json") {
+        let has_gate = self.gate.is_some();
+        if has_gate != (self.lock == StoreLock::Gate) || has_gate && !path.ends_with(b".json") {
             return Err("lock = \"none\" and a gate go together, for a file whose name ends in .json");
         }
         Ok(())
     }
 }
 
-fn once<'a>(value: &mut &'a [u8], text: &'a [u8]) -> Result<(), &'static str> {
-    if !value.is_empty() {
-        return Err("given twice");
-    }
-    *value = text;
-    Ok(())
+fn once<'a>(value: &mut Option<&'a [u8]>, text: &'a [u8]) -> Result<(), &'static str> {
+    if value.replace(text).is_some() { Err("given twice") } else { Ok(()) }
 }
 
 /// What a TOML string says that has no need of escapes.
@@ -229,7 +231,7 @@ mod tests {
         let config = parse(text).expect("a configuration");
         assert!(config.inode_preserving);
         let stores: Vec<_> =
-            config.stores().iter().map(|store| (store.path(), store.lock, store.gate)).collect();
+            config.stores().iter().map(|store| (store.path(), store.lock, store.gate())).collect();
         assert_eq!(
             stores,
             [

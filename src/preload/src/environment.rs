@@ -18,6 +18,12 @@ pub fn variable(name: &CStr) -> Option<&'static CStr> {
     }
 }
 
+/// The same, as bytes.
+#[inline(never)]
+pub fn value(name: &CStr) -> Option<&'static [u8]> {
+    variable(name).map(CStr::to_bytes)
+}
+
 const UNKNOWN: u8 = 0;
 const REDIRECT: u8 = 1;
 const OBSERVE: u8 = 2;
@@ -32,7 +38,7 @@ pub fn turn_off() {
 
 /// Whether a process may replace a newer pair of tokens than it has seen.
 pub fn allows_rollback() -> bool {
-    variable(c"LOCKSPAN_ROLLBACK").is_some_and(|value| value.to_bytes() == settings::ROLLBACK_ALLOWED)
+    value(c"LOCKSPAN_ROLLBACK") == Some(settings::ROLLBACK_ALLOWED)
 }
 
 /// Whether this program has more rights than its caller, whose environment it must not follow then.
@@ -72,7 +78,6 @@ fn read_mode() -> Mode {
     if is_privileged() {
         return Mode::Off;
     }
-    let value = |name| variable(name).map(CStr::to_bytes);
     let mode = settings::mode(
         value(c"LOCKSPAN_DISABLE"),
         value(c"LOCKSPAN_MODE"),

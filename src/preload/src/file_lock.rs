@@ -32,9 +32,21 @@ const FOR_EVER: Lease = Lease { start: 0, end: REGION };
 /// Whether this process, or one that it was forked from, has opened a store's lock file.
 static OPENED: AtomicBool = AtomicBool::new(false);
 
-/// For each store the lock on it that a process has, and [`holder_by`] which process and descriptor.
-static HELD: [AtomicU64; MAX_STORES] = [const { AtomicU64::new(0) }; MAX_STORES];
-static HOLDER: [AtomicU64; MAX_STORES] = [const { AtomicU64::new(0) }; MAX_STORES];
+/// The lock on a store that a process has.
+struct Held {
+    /// As [`Kernel::shared_drop`] takes it.
+    lock: AtomicU64,
+    /// [`holder_by`] which process and descriptor.
+    holder: AtomicU64,
+}
+
+/// What is held of each store.
+static HELD: [Held; MAX_STORES] =
+    [const { Held { lock: AtomicU64::new(0), holder: AtomicU64::new(0) } }; MAX_STORES];
+
+fn record(event: &'static str, errno: c_int, took: u64) {
+    events::record(Event { lock: "store", event, detail: "file-lock", errno, took });
+}
 
 /// This process, and above it the descriptor by which it has locked the client's own file: closing another one of that
 /// file ends no flock.
@@ -129,7 +141,7 @@ pub fn lock(descriptor: c_int, act: Act, original: impl FnOnce() -> c_long) -> O
 #[inline(never)]
 pub fn closing(descriptor: c_int) {
     let own = holder_by(descriptor);
-    if let Some(number) = HOLDER.iter().position(|holder| holder.load(Ordering::SeqCst) == own) {
+    if let Some(number) = HELD.iter().position(|held| held.holder.load(Ordering::SeqCst) == own) {
         release(number);
     }
 }
@@ -150,8 +162,8 @@ fn store_of(descriptor: c_int) -> Option<usize> {
 #[inline(never)]
 fn take(number: usize, descriptor: c_int, waits: bool) -> Result<bool, Errno> {
     let mut kernel = directory::kernel();
-    let (Some(held), Some(holder)) = (HELD.get(number), HOLDER.get(number)) else { return Ok(false) };
-    if matching::serve_store(&mut kernel, number).is_none() || is_own(holder.load(Ordering::SeqCst)) {
+    let Some(held) = HELD.get(number) else { return Ok(false) };
+    if matching::serve_store(&mut kernel, number).is_none() || is_own(held.holder.load(Ordering::SeqCst)) {
         return Ok(false);
     }
     let start = kernel.monotonic();
@@ -159,8 +171,8 @@ fn take(number: usize, descriptor: c_int, waits: bool) -> Result<bool, Errno> {
         kernel.block_signals();
         let shared = kernel.shared_lock(FOR_EVER);
         if let Shared::Taken(mapping) = shared {
-            held.store(mapping, Ordering::SeqCst);
-            holder.store(holder_by(descriptor), Ordering::SeqCst);
+            held.lock.store(mapping, Ordering::SeqCst);
+            held.holder.store(holder_by(descriptor), Ordering::SeqCst);
         }
         let waited = kernel.monotonic().saturating_sub(start);
         if waits && waited < LONGEST && matches!(shared, Shared::Busy) {
@@ -179,18 +191,18 @@ fn take(number: usize, descriptor: c_int, waits: bool) -> Result<bool, Errno> {
             Shared::Busy | Shared::Incoherent | Shared::Refused(_) => ("bypassed", 0),
             Shared::NotNeeded => return Ok(false),
         };
-        events::record(Event { lock: "store", event, detail: "file-lock", errno, took: waited });
+        record(event, errno, waited);
         return if errno == 0 { Ok(event == "taken") } else { Err(Errno(errno)) };
     }
 }
 
 fn release(number: usize) {
-    if let (Some(held), Some(holder)) = (HELD.get(number), HOLDER.get(number))
-        && let found = holder.load(Ordering::SeqCst)
+    if let Some(held) = HELD.get(number)
+        && let found = held.holder.load(Ordering::SeqCst)
         && is_own(found)
-        && holder.compare_exchange(found, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        && held.holder.compare_exchange(found, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     {
-        directory::kernel().shared_drop(held.load(Ordering::SeqCst));
-        events::record(Event { lock: "store", event: "released", detail: "file-lock", errno: 0, took: 0 });
+        directory::kernel().shared_drop(held.lock.load(Ordering::SeqCst));
+        record("released", 0, 0);
     }
 }

@@ -16,14 +16,13 @@ use lockspan_lock::protocol::Asked;
 use crate::configuration;
 use crate::credentials::refresh;
 use crate::directory::{self, CLAUDE, Directory};
-use crate::environment::variable;
+use crate::environment::value;
 
 /// How many locks there may be: those of Claude Code, and one for each store that the configuration adds.
 pub const MAX_LOCKS: usize = LOCKS.len() + MAX_STORES;
 
 /// Claude Code's config directory, if the environment names one.
 fn claude() -> Option<Directory<'static>> {
-    let value = |name| variable(name).map(CStr::to_bytes);
     let given = config_directory(
         value(c"CLAUDE_SECURESTORAGE_CONFIG_DIR"),
         value(c"CLAUDE_CONFIG_DIR"),
@@ -45,7 +44,7 @@ fn below(
 ) -> Option<Directory<'static>> {
     let (base, below): (&[u8], &[u8]) = match path {
         StorePath::Absolute(_) => (part, b""),
-        StorePath::BelowHome(_) => (variable(c"HOME")?.to_bytes(), part),
+        StorePath::BelowHome(_) => (value(c"HOME")?, part),
     };
     Some(Directory { cache: CLAUDE + 1 + number, base, below, lock })
 }

@@ -114,7 +114,7 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
         && store.lock == StoreLock::Gate
         && let Some(slot) = operations::slot(LOCKS.len() + number)
     {
-        refresh::wait(&mut kernel, slot, store.gate);
+        refresh::wait(&mut kernel, slot, store.gate());
     }
     undisturbed(&mut kernel, |kernel| {
         if reads {

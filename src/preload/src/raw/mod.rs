@@ -104,7 +104,7 @@ fn patched(program: &Program, sites: Result<Sites<'_>, Blind>) {
 
 /// Where the table of a build is that is not compiled in.
 fn table_path<'a>(build_id: &BuildId, buffer: &'a mut [u8]) -> Option<&'a CStr> {
-    let directory = environment::variable(c"LOCKSPAN_SITES").map_or(sites::DIRECTORY, CStr::to_bytes);
+    let directory = environment::value(c"LOCKSPAN_SITES").unwrap_or(sites::DIRECTORY);
     if directory.first() != Some(&b'/') {
         return None;
     }
