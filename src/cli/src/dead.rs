@@ -74,7 +74,7 @@ mod tests {
             let (home, directory, mut kernel, slot) = taken(cycle, index);
             assert_eq!(remove(&directory).expect("a config directory"), [] as [PathBuf; 0], "it lives");
             die(&mut kernel, &slot);
-            let lock = directory.join(OsStr::from_bytes(LOCKS[index].lock));
+            let lock = PathBuf::from(OsStr::from_bytes(kernel.path(Place::Lock).to_bytes()));
             let expected = match cycle {
                 Cycle::InPlace => vec![lock],
                 Cycle::Redirected => vec![home.path().join("config.lock"), lock],
@@ -91,7 +91,7 @@ mod tests {
         let (_home, directory, mut kernel, slot) = taken(Cycle::InPlace, 0);
         protocol::leave(&mut kernel, &slot);
         die(&mut kernel, &slot);
-        let lock = directory.join(OsStr::from_bytes(LOCKS[0].lock));
+        let lock = PathBuf::from(OsStr::from_bytes(kernel.path(Place::Lock).to_bytes()));
         assert_eq!(remove(&directory).expect("a config directory"), [] as [PathBuf; 0], "left on purpose");
         fs::remove_dir(&lock).expect("an empty directory");
         fs::create_dir(&lock).expect("a directory");

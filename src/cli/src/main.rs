@@ -3,7 +3,9 @@
 //! It never links the hooks, starts no client on its own, refreshes no token and prints none. Data goes to
 //! stdout, talk to stderr.
 
+mod clean;
 mod dead;
+mod output;
 mod program;
 mod reach;
 mod run;
@@ -49,13 +51,28 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Removes the locks of holders that are proven dead
+    ///
+    /// By rmdir alone, and only where the kernel and the library's record prove the death; never by a lock's age.
+    /// Exit status 0: no lock is in the way but those of live holders; 3: one was kept that may or may not be a dead
+    /// holder's; 1: no config directory, or the kernel refused a removal.
+    Clean {
+        /// Prints JSON, described by its schema_version
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows who holds the locks of this login
     ///
-    /// Looks at the config directory that a client started here would use. Exit status 1: there is none.
+    /// Looks at the config directory that a client started here would use, and changes nothing. Who waits, and who
+    /// held the refresh lock last, is known where LOCKSPAN_EVENTS names the log that the clients write to. Exit
+    /// status 1: there is no config directory.
     Status {
         /// Prints JSON, described by its schema_version
         #[arg(long)]
         json: bool,
+        /// Goes on: on a terminal the table once a second, else, and with --json, a line for each change
+        #[arg(long)]
+        watch: bool,
     },
 }
 
@@ -67,7 +84,12 @@ fn main() -> ExitCode {
     let (result, failure) = match arguments.command {
         Command::Run(options) => (run::run(&options).map(|never| match never {}), run::REFUSED),
         Command::Scan { file, output, json } => (scan::scan(&file, output.as_deref(), json), 1),
-        Command::Status { json } => (status::status(json), 1),
+        Command::Clean { json } => match clean::clean(json) {
+            Ok(clean::Left::Nothing) => (Ok(()), 1),
+            Ok(clean::Left::Doubtful) => return ExitCode::from(clean::DOUBTFUL),
+            Err(error) => (Err(error), 1),
+        },
+        Command::Status { json, watch } => (status::status(json, watch), 1),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@
 mod directory;
 mod family;
 mod flock;
-mod library;
+pub mod library;
 mod parent;
 mod secret;
 mod serial;

@@ -22,6 +22,11 @@ pub fn mode() -> Result<Mode> {
         .map_err(|bad| anyhow::anyhow!("{} {}; the library would do nothing", bad.variable, bad.expected))
 }
 
+/// Where the library writes its events, if it does.
+pub fn events_path() -> Option<PathBuf> {
+    std::env::var_os("LOCKSPAN_EVENTS").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 /// The config directory of a client started with this environment, links followed.
 ///
 /// # Errors

@@ -1,0 +1,8 @@
+//! The commands that tell of a login's state and change its layout, as a user runs them.
+
+mod holder;
+mod home;
+mod transcript;
+
+mod clean;
+mod status;
