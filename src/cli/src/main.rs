@@ -5,6 +5,7 @@
 
 mod clean;
 mod dead;
+mod init;
 mod output;
 mod program;
 mod reach;
@@ -61,6 +62,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Makes the layout that needs no library: the config directory below a shared mount
+    ///
+    /// DIR/claude, closed to others, becomes the config directory, and ~/.claude a link to it. What is in ~/.claude is
+    /// copied there, while its locks are held, and kept as ~/.claude.before-lockspan. A second run changes nothing; one
+    /// that was interrupted is finished by the next. Exit status 1: refused, with the reason; nothing was changed.
+    Init {
+        /// The mount that all containers share, or a directory in it
+        #[arg(long, value_name = "DIR")]
+        shared: PathBuf,
+        /// Leaves ~/.claude alone, and prints the line that sets CLAUDE_CONFIG_DIR: eval "$(lockspan init ...)"
+        #[arg(long)]
+        export: bool,
+    },
     /// Shows who holds the locks of this login
     ///
     /// Looks at the config directory that a client started here would use, and changes nothing. Who waits, and who
@@ -89,6 +103,7 @@ fn main() -> ExitCode {
             Ok(clean::Left::Doubtful) => return ExitCode::from(clean::DOUBTFUL),
             Err(error) => (Err(error), 1),
         },
+        Command::Init { shared, export } => (init::init(&shared, export), 1),
         Command::Status { json, watch } => (status::status(json, watch), 1),
     };
     match result {

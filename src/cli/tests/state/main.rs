@@ -5,4 +5,5 @@ mod home;
 mod transcript;
 
 mod clean;
+mod init;
 mod status;
