@@ -3,9 +3,13 @@
 //! It never links the hooks, starts no client on its own, refreshes no token and prints none. Data goes to
 //! stdout, talk to stderr.
 
+mod advise;
 mod clean;
+mod client;
 mod dead;
+mod environment;
 mod init;
+mod layout;
 mod output;
 mod program;
 mod reach;
@@ -52,6 +56,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Says which way to log in, and which layout, suits this machine
+    ///
+    /// Goes by variables, mounts and files; starts nothing and asks nothing.
+    Advise {
+        /// The clients are unattended jobs
+        #[arg(long, conflicts_with = "interactive")]
+        batch: bool,
+        /// People use the clients
+        #[arg(long)]
+        interactive: bool,
+        /// Prints JSON, described by its schema_version
+        #[arg(long)]
+        json: bool,
+    },
     /// Removes the locks of holders that are proven dead
     ///
     /// By rmdir alone, and only where the kernel and the library's record prove the death; never by a lock's age.
@@ -61,6 +79,17 @@ enum Command {
         /// Prints JSON, described by its schema_version
         #[arg(long)]
         json: bool,
+    },
+    /// Shows what a bug report needs to know of this machine
+    ///
+    /// Of a secret only whether it is set.
+    Env {
+        /// Prints JSON, described by its schema_version
+        #[arg(long)]
+        json: bool,
+        /// Replaces the names of home directories and users
+        #[arg(long)]
+        redact: bool,
     },
     /// Makes the layout that needs no library: the config directory below a shared mount
     ///
@@ -98,6 +127,11 @@ fn main() -> ExitCode {
     let (result, failure) = match arguments.command {
         Command::Run(options) => (run::run(&options).map(|never| match never {}), run::REFUSED),
         Command::Scan { file, output, json } => (scan::scan(&file, output.as_deref(), json), 1),
+        Command::Advise { batch, interactive, json } => {
+            let batch = batch.then_some(advise::Usage::Batch);
+            (advise::advise(json, batch.or(interactive.then_some(advise::Usage::Interactive))), 1)
+        }
+        Command::Env { json, redact } => (environment::environment(json, redact), 1),
         Command::Clean { json } => match clean::clean(json) {
             Ok(clean::Left::Nothing) => (Ok(()), 1),
             Ok(clean::Left::Doubtful) => return ExitCode::from(clean::DOUBTFUL),

@@ -4,6 +4,8 @@ mod holder;
 mod home;
 mod transcript;
 
+mod advise;
 mod clean;
+mod environment;
 mod init;
 mod status;
