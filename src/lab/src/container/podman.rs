@@ -144,6 +144,8 @@ impl<'a> Container<'a> {
         self.started += 1;
         let mut command = self.engine.run(uid);
         command.arg("--pidfile").arg(&pid_file).args(["--workdir", HOME]);
+        // With the host's network comes the host's name, by which events tell containers apart.
+        command.arg("--hostname").arg(self.home.file_name().unwrap_or_default());
         command.arg(format!("--volume={}:{HOME}", self.home.display()));
         command.arg(format!("--volume={0}:{0}", self.out.display()));
         for (name, value) in &launch.environment {
