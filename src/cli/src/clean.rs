@@ -2,6 +2,8 @@
 //!
 //! It must not decide by a lock's age, and must not remove anything but empty directories.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use serde::Serialize;
 
@@ -9,16 +11,7 @@ use crate::status::{self, State};
 use crate::{dead, output, settings};
 
 /// Exit status when a lock was kept of which nobody can tell whether its holder lives.
-pub const DOUBTFUL: u8 = 3;
-
-/// What is still in the way of a client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Left {
-    /// Nothing, or what a live holder has.
-    Nothing,
-    /// A lock that may or may not be a dead holder's.
-    Doubtful,
-}
+const DOUBTFUL: u8 = 3;
 
 #[derive(Serialize)]
 struct Report {
@@ -37,18 +30,18 @@ struct Kept {
     why: &'static str,
 }
 
-/// Removes what is proven dead and reports.
+/// Removes what is proven dead and reports; the exit status tells whether a lock is left that may be a dead holder's.
 ///
 /// # Errors
 /// No config directory, or a directory that is proven dead cannot be removed.
-pub fn clean(json: bool) -> Result<Left> {
+pub fn clean(json: bool) -> Result<ExitCode> {
     let directory = settings::config_directory_path()?;
     let removed = dead::remove(&directory)?;
     let locks = status::every_lock(&directory)?.into_iter();
     let kept: Vec<Kept> = locks
         .filter_map(|lock| Some(Kept { why: why_kept(lock.state)?, path: lock.path, state: lock.state }))
         .collect();
-    let left = if kept.iter().all(|kept| kept.state == State::Held) { Left::Nothing } else { Left::Doubtful };
+    let is_clear = kept.iter().all(|kept| kept.state == State::Held);
     let report = Report {
         schema_version: 1,
         config_directory: directory.display().to_string(),
@@ -56,7 +49,7 @@ pub fn clean(json: bool) -> Result<Left> {
         kept,
     };
     output::print(&if json { serde_json::to_string_pretty(&report)? + "\n" } else { text(&report) })?;
-    Ok(left)
+    Ok(if is_clear { ExitCode::SUCCESS } else { ExitCode::from(DOUBTFUL) })
 }
 
 /// Why a lock in this state stays; `None` if there is none.

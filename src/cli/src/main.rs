@@ -17,7 +17,10 @@ mod run;
 mod scan;
 mod settings;
 mod status;
+mod timeline;
+mod trace;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,7 +28,7 @@ use clap::{Parser, Subcommand};
 
 /// One OAuth refresh for all containers that share a login.
 #[derive(Parser)]
-#[command(version, about, disable_help_subcommand = true)]
+#[command(version, disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -117,6 +120,31 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Draws who held a lock and who waited for it
+    ///
+    /// From events files, as the library writes them where LOCKSPAN_EVENTS names one: of one container or of many, a
+    /// file for all or one for each.
+    Timeline {
+        /// Events files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Where to write the picture, - for stdout
+        #[arg(long, value_name = "OUT")]
+        svg: PathBuf,
+    },
+    /// Shows what happens to the locks, as it happens
+    ///
+    /// With a command: runs it as `run` does, shows its events on stderr and exits with its status (128 and the
+    /// signal's number, if it was killed). Without: follows the file that LOCKSPAN_EVENTS names, from where it ends
+    /// now, on stdout. Exit status 125: lockspan refused; 126: the command cannot be run; 127: it was not found.
+    Trace {
+        /// Prints a line of JSON for each event, described by its schema_version
+        #[arg(long)]
+        json: bool,
+        /// The command and its arguments
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -125,23 +153,25 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let (result, failure) = match arguments.command {
-        Command::Run(options) => (run::run(&options).map(|never| match never {}), run::REFUSED),
-        Command::Scan { file, output, json } => (scan::scan(&file, output.as_deref(), json), 1),
         Command::Advise { batch, interactive, json } => {
             let batch = batch.then_some(advise::Usage::Batch);
-            (advise::advise(json, batch.or(interactive.then_some(advise::Usage::Interactive))), 1)
+            let usage = batch.or(interactive.then_some(advise::Usage::Interactive));
+            (done(advise::advise(json, usage)), 1)
         }
-        Command::Env { json, redact } => (environment::environment(json, redact), 1),
-        Command::Clean { json } => match clean::clean(json) {
-            Ok(clean::Left::Nothing) => (Ok(()), 1),
-            Ok(clean::Left::Doubtful) => return ExitCode::from(clean::DOUBTFUL),
-            Err(error) => (Err(error), 1),
-        },
-        Command::Init { shared, export } => (init::init(&shared, export), 1),
-        Command::Status { json, watch } => (status::status(json, watch), 1),
+        Command::Clean { json } => (clean::clean(json), 1),
+        Command::Env { json, redact } => (done(environment::environment(json, redact)), 1),
+        Command::Init { shared, export } => (done(init::init(&shared, export)), 1),
+        Command::Run(options) => (run::run(&options).map(|never| match never {}), run::REFUSED),
+        Command::Scan { file, output, json } => (done(scan::scan(&file, output.as_deref(), json)), 1),
+        Command::Status { json, watch } => (done(status::status(json, watch)), 1),
+        Command::Timeline { files, svg } => (done(timeline::timeline(&files, &svg)), 1),
+        Command::Trace { json, command } => {
+            let format = if json { trace::Format::Json } else { trace::Format::Text };
+            (trace::trace(&command, format), run::REFUSED)
+        }
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("lockspan: {error:#}");
             ExitCode::from(error.downcast_ref::<run::Failure>().map_or(failure, run::Failure::status))
@@ -149,14 +179,21 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints help, or what was wrong with the command line. For `run` that is a failure of its own, whose status must
-/// not look like the command's.
+/// The exit status of a command that has none of its own.
+fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Prints help, or what was wrong with the command line. For `run` and `trace` that is a failure of its own, whose
+/// status must not look like the command's.
 fn usage(error: &clap::Error) -> ExitCode {
     // There is nobody left to tell if this fails.
     let _ = error.print();
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
-        _ if std::env::args_os().nth(1).is_some_and(|word| word == "run") => ExitCode::from(run::REFUSED),
+        _ if std::env::args_os().nth(1).is_some_and(|word| word == "run" || word == "trace") => {
+            ExitCode::from(run::REFUSED)
+        }
         _ => ExitCode::from(2),
     }
 }

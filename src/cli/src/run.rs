@@ -19,6 +19,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -115,24 +116,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// [`Failure`], or a setting that cannot be followed.
 pub fn run(options: &Options) -> Result<Infallible> {
-    settings::mode()?;
     let slot = options.slot.as_deref().map(Slot::parse).transpose()?;
-    let directory = directory::check()?;
-    let library = library::find()?;
-    let [name, arguments @ ..] = &*options.command else {
-        unreachable!("the command line has at least one word")
-    };
-    let program = program::find(name)?;
-    program::check(&program)?;
-    let mut command = Command::new(&program);
-    command.arg0(name).args(arguments);
-    library::load(&mut command, &library);
-
+    let (mut command, directory) = prepare(&options.command)?;
     // As timeout(1) has it, 0 is no limit.
     let limit = options.timeout.filter(|limit| !limit.is_zero());
     if !options.serial && slot.is_none() && options.tokens.is_none() && limit.is_none() {
         let error = command.exec();
-        return Err(Failure::CannotRun(format!("{}: {error}", program.display())).into());
+        return Err(failure_to_start(&command, &error).into());
     }
     let deadline = Instant::now() + options.wait;
     // Locked until this process ends, whatever ends it. Always in this order, so that nobody waits in a circle.
@@ -151,4 +141,26 @@ pub fn run(options: &Options) -> Result<Infallible> {
         locked.push(slots::take(&directory, slot, token.as_ref(), options.slots, deadline)?);
     }
     parent::run(command, limit, &directory)
+}
+
+/// A command as it is to be started, with the library loaded, and the config directory of its clients.
+///
+/// # Errors
+/// [`Failure`], or a setting that cannot be followed.
+pub fn prepare(words: &[OsString]) -> Result<(Command, PathBuf)> {
+    settings::mode()?;
+    let directory = directory::check()?;
+    let library = library::find()?;
+    let [name, arguments @ ..] = words else { unreachable!("the command line has at least one word") };
+    let program = program::find(name)?;
+    program::check(&program)?;
+    let mut command = Command::new(&program);
+    command.arg0(name).args(arguments);
+    library::load(&mut command, &library);
+    Ok((command, directory))
+}
+
+/// Why a prepared command did not start.
+pub fn failure_to_start(command: &Command, error: &io::Error) -> Failure {
+    Failure::CannotRun(format!("{}: {error}", command.get_program().display()))
 }

@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use rustix::process::{WaitOptions, waitpid};
 
 use super::timeout::Timeout;
-use super::{ENDED, Failure};
+use super::{ENDED, failure_to_start};
 
 /// What is passed on. The rest either ends lockspan or is nobody's business.
 const PASSED_ON: [Signal; 8] = [
@@ -39,7 +39,7 @@ const PASSED_ON: [Signal; 8] = [
 /// Runs a command and ends as it does, with 124 if it ran into the limit; returns only if it cannot be started.
 ///
 /// # Errors
-/// [`Failure::CannotRun`], or the kernel's where it does not let lockspan be a parent.
+/// [`super::Failure::CannotRun`], or the kernel's where it does not let lockspan be a parent.
 pub fn run(mut command: Command, limit: Option<Duration>, directory: &Path) -> Result<Infallible> {
     let mut wanted = SigSet::from_iter(PASSED_ON);
     wanted.add(Signal::SIGCHLD);
@@ -55,8 +55,7 @@ pub fn run(mut command: Command, limit: Option<Duration>, directory: &Path) -> R
     // SAFETY: the one call between fork and exec is pthread_sigmask, which is async-signal-safe.
     unsafe { command.pre_exec(move || Ok(before.thread_set_mask()?)) };
     let started = command.spawn();
-    let program = command.get_program().display();
-    let child = started.map_err(|error| Failure::CannotRun(format!("{program}: {error}")))?;
+    let child = started.map_err(|error| failure_to_start(&command, &error))?;
     let child = Pid::from_raw(i32::try_from(child.id()).context("a process id")?);
 
     let mut timeout = limit.map(|limit| Timeout::new(limit, child, directory));
