@@ -8,6 +8,7 @@ mod clean;
 mod client;
 mod dead;
 mod environment;
+mod generate;
 mod init;
 mod layout;
 mod output;
@@ -24,7 +25,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// One OAuth refresh for all containers that share a login.
 #[derive(Parser)]
@@ -36,6 +37,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Writes man pages or completions
+    #[command(hide = true)]
+    Generate {
+        /// What to write
+        what: generate::What,
+        /// Where
+        directory: PathBuf,
+    },
     /// Runs a command with the library loaded
     ///
     /// The command replaces lockspan, so that its pid, signals, terminal and exit status are its own; with --serial,
@@ -160,6 +169,9 @@ fn main() -> ExitCode {
         }
         Command::Clean { json } => (clean::clean(json), 1),
         Command::Env { json, redact } => (done(environment::environment(json, redact)), 1),
+        Command::Generate { what, directory } => {
+            (done(generate::generate(what, &directory, &Arguments::command())), 1)
+        }
         Command::Init { shared, export } => (done(init::init(&shared, export)), 1),
         Command::Run(options) => (run::run(&options).map(|never| match never {}), run::REFUSED),
         Command::Scan { file, output, json } => (done(scan::scan(&file, output.as_deref(), json)), 1),
