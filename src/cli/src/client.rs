@@ -1,13 +1,63 @@
-//! Which version of the client is installed here, by its files alone: it is not started.
+//! What is known of the client that is installed here, by its files and variables alone: it is not started, and of a
+//! secret nothing but whether it is set is looked at.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use crate::program;
+use crate::{program, settings};
+
+/// Variables by which clients use something else than a login, in the order in which clients ask.
+const KEYS: [&str; 5] = [
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_API_KEY",
+];
+/// The setting that does so, by a program that brings a key.
+pub const KEY_HELPER: &str = "apiKeyHelper";
+/// The variable for what `claude setup-token` makes.
+pub const SETUP_TOKEN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
+/// Variables whose value is a secret.
+pub const SECRETS: [&str; 3] = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", SETUP_TOKEN];
+
+/// What clients use instead of the login that is stored.
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum Instead {
+    /// A key, by this variable or setting.
+    Key(&'static str),
+    SetupToken,
+}
+
+/// What a client here uses instead of the login, the first that there is. The order is the documented one.
+pub fn instead() -> Option<Instead> {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let key = KEYS.into_iter().find(is_set).or_else(|| has_key_helper().then_some(KEY_HELPER));
+    key.map(Instead::Key).or_else(|| is_set(&SETUP_TOKEN).then_some(Instead::SetupToken))
+}
+
+/// Whether the user's settings name a program that brings a key. Its command line is not looked at.
+fn has_key_helper() -> bool {
+    let Ok(directory) = settings::user_directory() else { return false };
+    let Ok(text) = read(&directory.join("settings.json")) else { return false };
+    serde_json::from_slice::<serde_json::Value>(&text)
+        .is_ok_and(|settings| settings.get(KEY_HELPER).is_some_and(serde_json::Value::is_string))
+}
+
+/// What is in a file of the client's. One that is no regular file, such as a FIFO, is not read: that could take for
+/// ever.
+///
+/// # Errors
+/// The kernel's, or it is no regular file.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(path)?.is_file() { fs::read(path) } else { Err(io::Error::other("no regular file")) }
+}
 
 /// A version, by its three numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -77,9 +77,6 @@ const SHOWN: [&str; 14] = [
     "UV_USE_IO_URING",
 ];
 
-/// Never shown.
-const SECRET: [&str; 3] = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
-
 /// Files that container engines make, and variables that orchestrators set.
 const CONTAINER_FILES: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 const CONTAINER_VARIABLES: [&str; 3] = ["container", "KUBERNETES_SERVICE_HOST", "REMOTE_CONTAINERS"];
@@ -113,7 +110,8 @@ fn look() -> Environment {
     };
     let shown =
         SHOWN.map(|name| (name, std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())));
-    let secret = SECRET.map(|name| (name, std::env::var_os(name).map(|_| "set, not shown".to_owned())));
+    let secret =
+        client::SECRETS.map(|name| (name, std::env::var_os(name).map(|_| "set, not shown".to_owned())));
     let files = CONTAINER_FILES.into_iter().filter(|file| Path::new(file).exists());
     let variables = CONTAINER_VARIABLES.into_iter().filter(|name| std::env::var_os(name).is_some());
     Environment {

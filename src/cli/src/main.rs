@@ -7,6 +7,7 @@ mod advise;
 mod clean;
 mod client;
 mod dead;
+mod doctor;
 mod environment;
 mod generate;
 mod init;
@@ -37,6 +38,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Says whether the login is safe here, and what to do where it is not
+    ///
+    /// Looks, and changes nothing but by --probe and --fix. Never starts a client, never prints a token. Exit
+    /// status 1: something is wrong.
+    Doctor(doctor::Options),
     /// Writes man pages or completions
     #[command(hide = true)]
     Generate {
@@ -168,6 +174,7 @@ fn main() -> ExitCode {
             (done(advise::advise(json, usage)), 1)
         }
         Command::Clean { json } => (clean::clean(json), 1),
+        Command::Doctor(options) => (doctor::doctor(&options), 1),
         Command::Env { json, redact } => (done(environment::environment(json, redact)), 1),
         Command::Generate { what, directory } => {
             (done(generate::generate(what, &directory, &Arguments::command())), 1)

@@ -51,14 +51,22 @@ const DEEPEST_SCRIPT: usize = 4;
 /// [`Failure::Refused`] with the reason and what to do, or [`Failure::CannotRun`] where the file cannot be
 /// read.
 pub fn check(program: &Path) -> Result<(), Failure> {
+    check_executable(&executable(program)?)
+}
+
+/// The program that runs when this one is started: of a script its interpreter.
+///
+/// # Errors
+/// [`Failure::CannotRun`] or [`Failure::NotFound`] where a file cannot be read or an interpreter is missing.
+pub fn executable(program: &Path) -> Result<PathBuf, Failure> {
     let mut program = program.to_owned();
     for _ in 0..DEEPEST_SCRIPT {
         match interpreter(&program)? {
             Some(next) => program = next,
-            None => return check_executable(&program),
+            None => break,
         }
     }
-    Ok(())
+    Ok(program)
 }
 
 /// The program that a script's first line names; `None` if it is no script.

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::{program, settings};
+use crate::{client, program, settings};
 use slots::Slot;
 
 /// Exit status when lockspan itself refuses, as env(1) has it.
@@ -133,7 +133,7 @@ pub fn run(options: &Options) -> Result<Infallible> {
     let mut token = tokens::given();
     if let Some(file) = &options.tokens {
         let (picked, used) = tokens::pick(&directory, file, deadline)?;
-        command.env(tokens::VARIABLE, picked.reveal());
+        command.env(client::SETUP_TOKEN, picked.reveal());
         token = Some(picked);
         locked.push(used);
     }

@@ -14,7 +14,14 @@ use lockspan_core::settings::{self, Mode};
 /// # Errors
 /// A setting that makes the library inert, with what it may be.
 pub fn mode() -> Result<Mode> {
-    let value = |name: &str| std::env::var_os(name);
+    mode_of(|name| std::env::var_os(name))
+}
+
+/// The same for the environment in which `value` finds a variable.
+///
+/// # Errors
+/// As those of [`mode`].
+pub fn mode_of(value: impl Fn(&str) -> Option<OsString>) -> Result<Mode> {
     let values = ["LOCKSPAN_DISABLE", "LOCKSPAN_MODE", "LOCKSPAN_EVENTS", "LOCKSPAN_ROLLBACK"].map(value);
     let [disable, mode, events, rollback] =
         values.each_ref().map(|value| value.as_deref().map(OsStr::as_bytes));
@@ -41,12 +48,21 @@ pub fn config_directory_path() -> Result<PathBuf> {
 /// # Errors
 /// No variable names one.
 pub fn config_directory_given() -> Result<PathBuf> {
-    let value = |name: &str| std::env::var_os(name);
-    let (secure, config, home): (Option<OsString>, _, _) =
-        (value("CLAUDE_SECURESTORAGE_CONFIG_DIR"), value("CLAUDE_CONFIG_DIR"), value("HOME"));
-    let bytes = |value: &'_ Option<OsString>| value.as_ref().map(|value| value.as_bytes().to_vec());
-    let (secure, config, home) = (bytes(&secure), bytes(&config), bytes(&home));
-    Ok(match config_directory(secure.as_deref(), config.as_deref(), home.as_deref()) {
+    directory(std::env::var_os("CLAUDE_SECURESTORAGE_CONFIG_DIR").as_deref())
+}
+
+/// Where clients keep what is no login: the variable for secure storage moves the credentials alone.
+///
+/// # Errors
+/// No variable names it.
+pub fn user_directory() -> Result<PathBuf> {
+    directory(None)
+}
+
+fn directory(secure: Option<&OsStr>) -> Result<PathBuf> {
+    let values = ["CLAUDE_CONFIG_DIR", "HOME"].map(std::env::var_os);
+    let [config, home] = values.each_ref().map(|value| value.as_deref().map(OsStr::as_bytes));
+    Ok(match config_directory(secure.map(OsStr::as_bytes), config, home) {
         Some(ConfigDirectory::Given(path)) => PathBuf::from(OsStr::from_bytes(path)),
         Some(ConfigDirectory::BelowHome(home)) => {
             Path::new(OsStr::from_bytes(home)).join(OsStr::from_bytes(CONFIG_BELOW_HOME))

@@ -2,21 +2,8 @@
 
 use serde::Serialize;
 
-use crate::client::Version;
+use crate::client::{Instead, SETUP_TOKEN, Version};
 use crate::layout::{Kind, Layout};
-
-/// Variables by which clients use something else than a login, in the order in which clients ask.
-pub const KEYS: [&str; 5] = [
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_VERTEX",
-    "CLAUDE_CODE_USE_FOUNDRY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_API_KEY",
-];
-/// The setting that does so.
-pub const KEY_HELPER: &str = "apiKeyHelper";
-/// The variable for what `claude setup-token` makes.
-pub const SETUP_TOKEN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
 
 /// The first version of which every later one takes a lock inside the config directory.
 const LOCKS_INSIDE: Version = Version(2, 1, 143);
@@ -27,15 +14,6 @@ const LOCKS_INSIDE: Version = Version(2, 1, 143);
 pub enum Usage {
     Batch,
     Interactive,
-}
-
-/// What clients use instead of the login that is stored.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "kebab-case")]
-pub enum Instead {
-    /// A key, by this variable or setting.
-    Key(&'static str),
-    SetupToken,
 }
 
 #[derive(Serialize)]
@@ -136,9 +114,10 @@ fn for_layout(facts: &Facts) -> (String, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::tests::mount;
 
     fn facts(kind: Option<Kind>) -> Facts {
-        let layout = kind.map(|kind| Layout { kind, mount_point: "/m".into(), filesystem: "ext4".into() });
+        let layout = kind.map(|kind| Layout { kind, mount: mount() });
         Facts { instead: None, usage: None, layout, client: None }
     }
 
@@ -149,7 +128,7 @@ mod tests {
     #[test]
     fn a_key_or_a_token_needs_nothing_whatever_the_layout() {
         let of = |instead| said(&Facts { instead: Some(instead), ..facts(Some(Kind::File)) });
-        assert_eq!(of(Instead::Key(KEYS[4])), [(None, "you do not need lockspan".to_owned())]);
+        assert_eq!(of(Instead::Key("ANTHROPIC_API_KEY")), [(None, "you do not need lockspan".to_owned())]);
         assert_eq!(of(Instead::SetupToken).len(), 2);
     }
 

@@ -16,6 +16,7 @@ use super::directory::quoted;
 use super::flock;
 use super::secret::{self, Secret};
 use super::shared::Shared;
+use crate::client;
 
 /// The present time, as the kernel has it.
 const NOW: Timestamps = {
@@ -23,12 +24,9 @@ const NOW: Timestamps = {
     Timestamps { last_access: now, last_modification: now }
 };
 
-/// The variable in which the client looks for a setup-token.
-pub const VARIABLE: &str = "CLAUDE_CODE_OAUTH_TOKEN";
-
 /// The token of this process's own environment.
 pub fn given() -> Option<Secret> {
-    let token = std::env::var(VARIABLE).ok()?;
+    let token = std::env::var(client::SETUP_TOKEN).ok()?;
     Some(token).filter(|token| !token.is_empty()).map(Secret::new)
 }
 

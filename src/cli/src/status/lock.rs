@@ -124,7 +124,8 @@ pub fn look(directory: &Path, names: &'static LockNames, asked: Asked) -> Result
     })
 }
 
-fn judge(kernel: &mut Linux, asked: Asked, found: &Stat, now: Time) -> (State, Option<Record>) {
+/// What a lock directory that is there, its record and its guard say together, and the record, if it is this one's.
+pub fn judge(kernel: &mut Linux, asked: Asked, found: &Stat, now: Time) -> (State, Option<Record>) {
     let record = match asked {
         Asked::Lock => kernel.read_record(Place::Record).filter(|record| record.names(found.identity)),
         Asked::Sibling => {

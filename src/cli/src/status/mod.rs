@@ -17,7 +17,7 @@ use lockspan_core::names::{CREDENTIALS, LOCKS};
 use lockspan_lock::protocol::Asked;
 use serde::Serialize;
 
-pub use lock::{Lock, State};
+pub use lock::{Lock, State, judge};
 
 use crate::{output, settings};
 
