@@ -2,6 +2,7 @@
 //!
 //! Holds no behaviour beyond turning words into the types of the scenarios.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,6 +100,9 @@ pub enum Scenario {
     /// What the library costs a client's start: time and memory of `--version`, with it and without
     #[command(after_help = SPECS)]
     Start(StartArgs),
+    /// A command that makes its own containers, with podman at hand: for the recipes in examples/
+    #[command(after_help = SPECS)]
+    Recipe(RecipeArgs),
     /// A named set of scenarios
     Matrix(MatrixArgs),
     /// Downloads clients into the cache, so that they can run without the registry; needs no root
@@ -527,6 +531,29 @@ pub struct StartArgs {
     pub larger_by: Option<f64>,
 }
 
+/// Options of `recipe`.
+#[derive(Clone, Debug, Args)]
+pub struct RecipeArgs {
+    /// The client: SPEC without a count; containers find it, and node if it needs that, in $LAB_PROGRAMS
+    #[arg(long, value_name = "SPEC")]
+    pub client: ClientSpec,
+    /// Where the command is started
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+    /// Seconds between a token request and its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    pub delay: f64,
+    /// What reuse of a refresh token does
+    #[arg(long, value_enum, default_value_t = Strictness::Strict)]
+    pub server: Strictness,
+    /// Fail unless there was one refresh and no refusal, $LAB_LOGIN has a good pair, and no lock is left in it
+    #[arg(long)]
+    pub expect_clean: bool,
+    /// The command: $LAB_LOGIN is the config directory to share, $LAB_IMAGE the image, $LAB_CACHE the lab's cache
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
 /// Options of `matrix`.
 #[derive(Clone, Debug, Args)]
 pub struct MatrixArgs {
@@ -562,6 +589,7 @@ impl Scenario {
             Self::Stale(args) => vec![args.single.client.program],
             Self::Logout(args) => vec![args.single.client.program],
             Self::Start(args) => vec![args.client.program],
+            Self::Recipe(args) => vec![args.client.program],
             Self::Fetch { specs } => all(specs),
             Self::Matrix(_) | Self::Container => Vec::new(),
         }
@@ -585,7 +613,8 @@ impl Scenario {
             Self::Stale(args) => any(args.single.library, &[args.single.client]),
             Self::Logout(args) => any(args.single.library, &[args.single.client]),
             Self::Start(_) => true,
-            Self::Matrix(_) | Self::Fetch { .. } | Self::Container => false,
+            // Its containers have the library that the command puts there.
+            Self::Recipe(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => false,
         }
     }
 
@@ -601,13 +630,14 @@ impl Scenario {
             Self::ReadOnly(args) => Some(args.single.setting.setting()),
             Self::Stale(args) => Some(args.single.setting.setting()),
             Self::Logout(args) => Some(args.single.setting.setting()),
-            Self::Start(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => None,
+            Self::Start(_) | Self::Recipe(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => None,
         }
     }
 
     /// Whether podman makes the containers.
     pub fn needs_podman(&self) -> bool {
-        self.setting().is_some_and(|setting| setting.engine == container::Kind::Podman)
+        matches!(self, Self::Recipe(_))
+            || self.setting().is_some_and(|setting| setting.engine == container::Kind::Podman)
     }
 }
 

@@ -58,8 +58,10 @@ pub struct Place<'a> {
     pub credentials: &'a str,
 }
 
-const STATE: &str = r#"{"hasCompletedOnboarding":true}"#;
-const STATE_NAME: &str = ".claude.json";
+/// A client that has been started before: it asks no questions.
+pub const STATE: &str = r#"{"hasCompletedOnboarding":true}"#;
+/// Its file.
+pub const STATE_NAME: &str = ".claude.json";
 
 impl Place<'_> {
     /// The directory that holds whatever is shared.

@@ -91,7 +91,11 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
         _ => None,
     };
-    let mut sources = Sources { cache, library: None, events: cli.common.events.clone(), node: None };
+    let mut sources =
+        Sources { cache, library: None, events: cli.common.events.clone(), node: None, directory: None };
+    if let Scenario::Recipe(args) = &cli.scenario {
+        sources.directory = Some(args.directory.clone());
+    }
     if cases.iter().any(|case| case.scenario.needs_library()) {
         sources.library = Some(library(cli.common.library_path.as_deref())?);
     }
@@ -143,6 +147,7 @@ fn scenario(lab: &Lab, scenario: &Scenario) -> Result<Report> {
         Scenario::Stale(args) => scenarios::stale::run(lab, args),
         Scenario::Logout(args) => scenarios::logout::run(lab, args),
         Scenario::Start(args) => scenarios::start::run(lab, args),
+        Scenario::Recipe(args) => scenarios::recipe::run(lab, args),
         Scenario::Matrix(_) | Scenario::Fetch { .. } | Scenario::Container => {
             anyhow::bail!("only scenarios can be run in a set")
         }

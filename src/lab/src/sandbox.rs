@@ -33,6 +33,8 @@ pub struct Sources {
     pub events: Option<PathBuf>,
     /// Node, if any client needs it.
     pub node: Option<PathBuf>,
+    /// Where the user's own command works, if there is one.
+    pub directory: Option<PathBuf>,
 }
 
 /// The prepared namespaces, by the paths inside.
@@ -45,6 +47,8 @@ pub struct Sandbox {
     pub events: Option<PathBuf>,
     /// Node.
     pub node: Option<PathBuf>,
+    /// Where the user's own command works.
+    pub directory: Option<PathBuf>,
     /// The authority that clients are to trust.
     pub authority: PathBuf,
     /// For small programs that the lab makes.
@@ -83,6 +87,7 @@ pub fn prepare(sources: &Sources) -> Result<Sandbox> {
     let cache = open_path(&sources.cache)?;
     let events = sources.events.as_deref().map(open_path).transpose()?;
     let node = sources.node.as_deref().map(open_path).transpose()?;
+    let directory = sources.directory.as_deref().map(open_path).transpose()?;
     let library = match &sources.library {
         Some(path) => Some(fs::read(path).with_context(|| {
             format!(
@@ -106,15 +111,15 @@ pub fn prepare(sources: &Sources) -> Result<Sandbox> {
         make_directory(directory)?;
     }
     bind_descriptor(&cache, &packages)?;
-    let events = match events {
-        Some(descriptor) => {
-            let target = lab.join("events");
-            make_directory(&target)?;
-            bind_descriptor(&descriptor, &target)?;
-            Some(target)
-        }
-        None => None,
+    let bind_below = |descriptor: Option<OwnedFd>, name: &str| {
+        let Some(descriptor) = descriptor else { return Ok(None) };
+        let target = lab.join(name);
+        make_directory(&target)?;
+        bind_descriptor(&descriptor, &target)?;
+        anyhow::Ok(Some(target))
     };
+    let events = bind_below(events, "events")?;
+    let directory = bind_below(directory, "directory")?;
     let node = match node {
         Some(descriptor) => {
             let target = programs.join("node");
@@ -141,7 +146,7 @@ pub fn prepare(sources: &Sources) -> Result<Sandbox> {
     rustix::mount::mount_bind(&hosts, "/etc/hosts").context("binding over /etc/hosts")?;
 
     raise_loopback()?;
-    Ok(Sandbox { packages, library, events, node, authority, programs, identity })
+    Ok(Sandbox { packages, library, events, node, directory, authority, programs, identity })
 }
 
 /// Where the runs of a scenario keep their files.

@@ -1,7 +1,7 @@
 //! The real Claude Code, of any release, as the npm registry has it.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -49,15 +49,25 @@ pub fn require_loader(libc: Libc) -> Result<()> {
     Ok(())
 }
 
+/// What a release on node is installed as: a script whose first line names node.
+pub fn node_script(release: Release, sandbox: &Sandbox) -> PathBuf {
+    node_package(release).file(&sandbox.packages, "cli.js")
+}
+
+/// The program of a native build.
+pub fn native_executable(release: Release, libc: Libc, sandbox: &Sandbox) -> PathBuf {
+    native_package(release, libc).file(&sandbox.packages, "claude")
+}
+
 /// How a release on node is started.
 pub fn node_argv(release: Release, task: &Task, sandbox: &Sandbox) -> Vec<OsString> {
-    let script = node_package(release).file(&sandbox.packages, "cli.js");
+    let script = node_script(release, sandbox);
     let node = sandbox.node.clone().unwrap_or_else(|| "node".into());
     [node.into(), script.into()].into_iter().chain(arguments(task)).collect()
 }
 
 /// How a native build is started.
 pub fn native_argv(release: Release, libc: Libc, task: &Task, sandbox: &Sandbox) -> Vec<OsString> {
-    let executable = native_package(release, libc).file(&sandbox.packages, "claude");
+    let executable = native_executable(release, libc, sandbox);
     std::iter::once(executable.into()).chain(arguments(task)).collect()
 }

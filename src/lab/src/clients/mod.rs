@@ -132,6 +132,15 @@ impl Launch {
     }
 }
 
+/// What every client is told, so that it trusts the lab's server and asks nobody else.
+pub fn offline(sandbox: &Sandbox) -> [(&'static str, &Path); 3] {
+    [
+        ("NODE_EXTRA_CA_CERTS", &sandbox.authority),
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", Path::new("1")),
+        ("DISABLE_AUTOUPDATER", Path::new("1")),
+    ]
+}
+
 /// How a client is started in a layout.
 pub fn launch(program: Program, layout: Layout, task: &Task, sandbox: &Sandbox) -> Launch {
     let argv = match program {
@@ -147,9 +156,9 @@ pub fn launch(program: Program, layout: Layout, task: &Task, sandbox: &Sandbox) 
     };
     set("HOME", Path::new(HOME));
     set("PATH", Path::new("/usr/local/bin:/usr/bin:/bin"));
-    set("NODE_EXTRA_CA_CERTS", &sandbox.authority);
-    set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", Path::new("1"));
-    set("DISABLE_AUTOUPDATER", Path::new("1"));
+    for (name, value) in offline(sandbox) {
+        set(name, value);
+    }
     if let Program::Tool(tool) = program {
         set("LOCKSPAN_CONFIG", &tool::configuration(tool, sandbox));
     }

@@ -59,7 +59,7 @@ pub fn fetch(cache: &Path) -> Result<()> {
 }
 
 /// Refuses to go on without a tool.
-fn which(tool: &str) -> Result<PathBuf> {
+pub fn which(tool: &str) -> Result<PathBuf> {
     super::podman::PATH
         .split(':')
         .map(|directory| Path::new(directory).join(tool))

@@ -22,7 +22,7 @@ use crate::clients::Launch;
 pub use control_groups::ControlGroups;
 use keeper::Keeper;
 pub use keeper::{SUBCOMMAND, keep};
-pub use podman::Engine;
+pub use podman::{Engine, PATH};
 pub use step::Step;
 
 /// What makes containers.

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -97,18 +98,58 @@ impl Engine {
         Ok(())
     }
 
+    /// Writes a command that stands in front of podman for people's own use: the place of its own, and containers as
+    /// confined and as cut off as the lab's, with these variables, whatever a recipe says. `compose` is handed to podman-compose, as docker
+    /// hands it to a plug-in.
+    pub fn write_command(&self, path: &Path, environment: &[(&str, &Path)]) -> Result<()> {
+        let word = |word: &OsString| format!(" '{}'", word.to_string_lossy().replace('\'', r"'\''"));
+        let words = |list: &[OsString]| list.iter().map(word).collect::<String>();
+        let podman = format!("exec '{}'{}", image::which("podman")?.display(), words(&self.global));
+        let variable = |(name, value): &(&str, &Path)| format!("--env={name}={}", value.display()).into();
+        let options = [self.options(), environment.iter().map(variable).collect()].concat();
+        let script = format!(
+            r#"#!/bin/sh
+CONTAINERS_CONF=/dev/null
+export CONTAINERS_CONF
+case ${{1-}} in
+run | create) subcommand=$1; shift; {podman} "$subcommand"{options} "$@" ;;
+build) shift; {podman} build --isolation=chroot --pull=never "$@" ;;
+compose) shift; exec podman-compose --podman-path "$0" "$@" ;;
+*) {podman} "$@" ;;
+esac
+"#,
+            options = words(&options)
+        );
+        sandbox::write(path, &script)?;
+        Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
+    }
+
+    /// Of `podman run`: what is the same for every container.
+    fn options(&self) -> Vec<OsString> {
+        let mut options: Vec<OsString> = [
+            "--pull=never",
+            "--no-hosts",
+            "--http-proxy=false",
+            "--network=host",
+            "--cap-drop=all",
+            "--security-opt=no-new-privileges",
+            "--ulimit=nofile=4096:4096",
+            "--ulimit=nproc=8000:8000",
+        ]
+        .map(OsString::from)
+        .into();
+        options.push(format!("--cgroup-parent=/{}", control_groups::PARENT).into());
+        options.extend(self.volumes.iter().map(|volume| format!("--volume={volume}").into()));
+        options
+    }
+
     /// `podman run`, up to the options that differ from client to client.
     fn run(&self, uid: u32) -> Command {
         let mut command = Command::new("podman");
         // The machine's own settings must not change what is measured.
         command.env_clear().env("PATH", PATH).env("CONTAINERS_CONF", "/dev/null").env("HOME", "/run");
-        command.args(&self.global).args(["run", "--rm", "--pull=never", "--no-hosts", "--http-proxy=false"]);
-        command.args(["--network=host", "--cap-drop=all", "--security-opt=no-new-privileges"]);
-        command.args(["--ulimit=nofile=4096:4096", "--ulimit=nproc=8000:8000"]);
-        command
-            .arg(format!("--cgroup-parent=/{}", control_groups::PARENT))
-            .arg(format!("--user={uid}:{uid}"));
-        command.args(self.volumes.iter().map(|volume| format!("--volume={volume}")));
+        command.args(&self.global).args(["run", "--rm"]).args(self.options());
+        command.arg(format!("--user={uid}:{uid}"));
         command
     }
 }

@@ -9,6 +9,7 @@ pub mod matrix;
 pub mod race;
 pub mod read_only;
 pub mod reader;
+pub mod recipe;
 pub mod run;
 mod series;
 pub mod stale;
