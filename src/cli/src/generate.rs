@@ -24,7 +24,7 @@ pub enum What {
 const DATE: &str = "2026-11-21";
 
 /// What is to be read besides these pages.
-const LIBRARY: &str = "liblockspan(7)";
+const OTHERS: [&str; 2] = ["lockspan.toml(5)", "liblockspan(7)"];
 
 /// Writes the files into a directory, which is made if it is not there.
 ///
@@ -63,10 +63,10 @@ fn man(directory: &Path, mut command: Command) -> Result<()> {
     let pages: Vec<String> = command
         .get_subcommands()
         .map(|subcommand| format!("lockspan-{}(1)", subcommand.get_name()))
-        .chain([LIBRARY.to_owned()])
+        .chain(OTHERS.map(str::to_owned))
         .collect();
     for subcommand in command.get_subcommands() {
-        page(directory, subcommand.clone(), &["lockspan(1)".to_owned(), LIBRARY.to_owned()])?;
+        page(directory, subcommand.clone(), &["lockspan(1)", OTHERS[0], OTHERS[1]].map(str::to_owned))?;
     }
     page(directory, command, &pages)
 }

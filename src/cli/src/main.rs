@@ -6,6 +6,7 @@
 mod advise;
 mod clean;
 mod client;
+mod config;
 mod dead;
 mod doctor;
 mod environment;
@@ -38,6 +39,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Checks and shows the configuration, by which other clients are served
+    Config {
+        #[command(subcommand)]
+        command: config::Command,
+    },
     /// Says whether the login is safe here, and what to do where it is not
     ///
     /// Looks, and changes nothing but by --probe and --fix. Never starts a client, never prints a token. Exit
@@ -174,6 +180,7 @@ fn main() -> ExitCode {
             (done(advise::advise(json, usage)), 1)
         }
         Command::Clean { json } => (clean::clean(json), 1),
+        Command::Config { command } => (done(config::config(&command)), 1),
         Command::Doctor(options) => (doctor::doctor(&options), 1),
         Command::Env { json, redact } => (done(environment::environment(json, redact)), 1),
         Command::Generate { what, directory } => {

@@ -1,19 +1,22 @@
 //! The environment as the library reads it, for commands that must know beforehand what it will do.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use lockspan_core::names::{CONFIG_BELOW_HOME, ConfigDirectory, config_directory};
-use lockspan_core::settings::{self, Mode};
+use lockspan_core::settings::{self, BadSetting, Mode};
+
+use crate::config::file;
 
 /// What the library will do in a process started with this environment.
 ///
 /// # Errors
-/// A setting that makes the library inert, with what it may be.
-pub fn mode() -> Result<Mode> {
+/// Why it will do nothing.
+pub fn mode() -> Result<Mode, Inert> {
     mode_of(|name| std::env::var_os(name))
 }
 
@@ -21,13 +24,50 @@ pub fn mode() -> Result<Mode> {
 ///
 /// # Errors
 /// As those of [`mode`].
-pub fn mode_of(value: impl Fn(&str) -> Option<OsString>) -> Result<Mode> {
-    let values = ["LOCKSPAN_DISABLE", "LOCKSPAN_MODE", "LOCKSPAN_EVENTS", "LOCKSPAN_ROLLBACK"].map(value);
+pub fn mode_of(value: impl Fn(&str) -> Option<OsString>) -> Result<Mode, Inert> {
+    let values = ["LOCKSPAN_DISABLE", "LOCKSPAN_MODE", "LOCKSPAN_EVENTS", "LOCKSPAN_ROLLBACK"].map(&value);
     let [disable, mode, events, rollback] =
         values.each_ref().map(|value| value.as_deref().map(OsStr::as_bytes));
-    settings::mode(disable, mode, events, rollback)
-        .map_err(|bad| anyhow::anyhow!("{} {}; the library would do nothing", bad.variable, bad.expected))
+    let mode = settings::mode(disable, mode, events, rollback).map_err(Inert::Setting)?;
+    // Who is turned off reads no configuration.
+    if mode != Mode::Off
+        && let Some(file) = file::read(value).map_err(Inert::Configuration)?
+    {
+        file.parse().map_err(Inert::Configuration)?;
+    }
+    Ok(mode)
 }
+
+/// Why the library does nothing in a process, though it is not told to.
+#[derive(Debug)]
+pub enum Inert {
+    /// A variable has a value that is not known.
+    Setting(BadSetting),
+    /// The configuration cannot be followed.
+    Configuration(file::Problem),
+}
+
+impl Inert {
+    /// What to type about it.
+    pub fn advice(&self) -> String {
+        match self {
+            Inert::Setting(bad) => format!("unset {}", bad.variable),
+            Inert::Configuration(_) => "correct it, then: lockspan config check".into(),
+        }
+    }
+}
+
+impl fmt::Display for Inert {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Inert::Setting(bad) => write!(formatter, "{} {}", bad.variable, bad.expected)?,
+            Inert::Configuration(problem) => problem.fmt(formatter)?,
+        }
+        formatter.write_str("; the library would do nothing")
+    }
+}
+
+impl std::error::Error for Inert {}
 
 /// Where the library writes its events, if it does.
 pub fn events_path() -> Option<PathBuf> {

@@ -97,11 +97,12 @@ fn the_readers_of_man_pages_are_content() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut pages: Vec<PathBuf> =
         generated("man", directory.path()).keys().map(|name| directory.path().join(name)).collect();
-    pages.push(library_page());
+    let own = [library_page(), library_page().with_file_name("lockspan.toml.5")];
+    pages.extend(own.clone());
     for page in &pages {
         if is_there("groff") {
             let warnings = said("groff", &["-man", "-mdoc", "-ww", "-z", "-Tutf8"], page);
-            assert!(page != &library_page() || warnings.is_empty(), "{warnings}");
+            assert!(!own.contains(page) || warnings.is_empty(), "{warnings}");
         }
         if is_there("mandoc") {
             // Long lines and blanks at their ends are how the generator writes.

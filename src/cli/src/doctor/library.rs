@@ -14,11 +14,7 @@ use crate::{program, run};
 pub fn settings(_: &Subject<'_>) -> Outcome {
     match crate::settings::mode() {
         Ok(_) => Ok(String::new()),
-        Err(error) => {
-            let why = error.to_string();
-            let variable = why.split(' ').next().unwrap_or_default().to_owned();
-            fault(why, format!("unset {variable}"))
-        }
+        Err(inert) => fault(inert.to_string(), inert.advice()),
     }
 }
 

@@ -45,6 +45,9 @@ const LOOK_EVERY_MS: u32 = 100;
 /// No config directory, or one that cannot be looked at.
 pub fn status(json: bool, follow: bool) -> Result<()> {
     let directory = settings::config_directory_path()?;
+    if let Err(inert) = settings::mode() {
+        eprintln!("lockspan: {inert}");
+    }
     let log = settings::events_path();
     let look = || look(&directory, log.as_deref());
     match follow {

@@ -6,6 +6,7 @@ mod transcript;
 
 mod advise;
 mod clean;
+mod config;
 mod environment;
 mod init;
 mod status;
