@@ -1,6 +1,8 @@
 //! Every check of `lockspan doctor` where its fault is, and where it is not.
 
 mod doctor;
+#[path = "common/skip.rs"]
+mod skip;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -390,7 +392,7 @@ fn schema() -> impl Fn(&Value) {
 fn every_case_gets_its_finding() {
     let (can, cannot): (Vec<_>, Vec<_>) = CASES.iter().partition(|case| is_root() || !case.root);
     for case in cannot {
-        eprintln!("skipped: {}: needs root", case.name);
+        skip::skip(&format!("{}: needs root", case.name));
     }
     // Probes wait for each other; a few at a time.
     let next = std::sync::atomic::AtomicUsize::new(0);
@@ -452,7 +454,7 @@ fn strict_fails_for_warnings_and_not_for_information() {
 #[test]
 fn the_transcripts_are_what_is_printed() {
     if !is_root() {
-        eprintln!("skipped: needs root for a mount");
+        skip::skip("needs root for a mount");
         return;
     }
     let transcripts = [

@@ -1,5 +1,8 @@
 //! `lockspan timeline` as a user runs it.
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -119,7 +122,7 @@ fn no_text_runs_out_of_the_picture_or_into_another() {
 #[test]
 fn a_renderer_draws_it() {
     let Some(renderer) = Some(Path::new("/usr/bin/rsvg-convert")).filter(|path| path.exists()) else {
-        eprintln!("skipped: no rsvg-convert here (Debian: librsvg2-bin)");
+        skip::skip("no rsvg-convert here (Debian: librsvg2-bin)");
         return;
     };
     let drawn = Drawn::new();

@@ -1,5 +1,8 @@
 //! `lockspan trace` as a user runs it. The command's events are those of the real library where it is built.
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
@@ -21,7 +24,7 @@ impl Installed {
     /// `None` if the library is not built; then the test says so.
     fn new() -> Option<Self> {
         let Some(library) = library() else {
-            eprintln!("skipped: liblockspan.so is not built; scripts/build makes it");
+            skip::skip("liblockspan.so is not built; scripts/build makes it");
             return None;
         };
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");

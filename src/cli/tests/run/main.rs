@@ -3,6 +3,8 @@
 mod refusals;
 mod serial;
 mod signals;
+#[path = "../common/skip.rs"]
+mod skip;
 mod slots;
 mod support;
 mod timeout;

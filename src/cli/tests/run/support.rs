@@ -1,13 +1,15 @@
 //! Homes with made-up logins, the command installed beside its library, and processes that can be waited for.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use crate::skip::skip;
 
 /// Longer than anything takes that works.
 pub const GENEROUS: Duration = Duration::from_secs(60);
@@ -160,11 +162,11 @@ pub fn state(pid: nix::unistd::Pid) -> Option<char> {
     stat.rsplit(") ").next()?.chars().next()
 }
 
-/// Whether this is root; says that a test is skipped otherwise, past the harness, which would swallow it.
+/// Whether this is root; a test is skipped otherwise.
 pub fn is_root(why: &str) -> bool {
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !is_root {
-        writeln!(io::stderr(), "skipped: {why}").expect("standard error");
+        skip(why);
     }
     is_root
 }

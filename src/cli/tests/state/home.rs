@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::skip::skip;
+
 pub struct Home {
     temporary: tempfile::TempDir,
 }
@@ -60,6 +62,20 @@ impl Home {
 
     pub fn run(&self, line: &str) -> Output {
         self.shell(line).output().expect("a shell")
+    }
+
+    /// Whether a shell here may do this; a test is skipped otherwise.
+    pub fn can(&self, line: &str, why: &str) -> bool {
+        let can = self.run(line).status.success();
+        if !can {
+            skip(why);
+        }
+        can
+    }
+
+    /// Whether mounts can be made here.
+    pub fn can_mount(&self) -> bool {
+        self.can("unshare -m true", "no right to mount; run it as root")
     }
 
     /// Runs a line that must succeed, and gives what it printed.

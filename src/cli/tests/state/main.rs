@@ -2,6 +2,8 @@
 
 mod holder;
 mod home;
+#[path = "../common/skip.rs"]
+mod skip;
 mod transcript;
 
 mod advise;
