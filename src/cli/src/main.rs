@@ -39,24 +39,6 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Checks and shows the configuration, by which other clients are served
-    Config {
-        #[command(subcommand)]
-        command: config::Command,
-    },
-    /// Says whether the login is safe here, and what to do where it is not
-    ///
-    /// Looks, and changes nothing but by --probe and --fix. Never starts a client, never prints a token. Exit
-    /// status 1: something is wrong.
-    Doctor(doctor::Options),
-    /// Writes man pages or completions
-    #[command(hide = true)]
-    Generate {
-        /// What to write
-        what: generate::What,
-        /// Where
-        directory: PathBuf,
-    },
     /// Runs a command with the library loaded
     ///
     /// The command replaces lockspan, so that its pid, signals, terminal and exit status are its own; with --serial,
@@ -64,6 +46,91 @@ enum Command {
     /// 125: lockspan refused; 126: the command cannot be run; 127: it was not found; 124: --timeout ended it; 1: what
     /// --serial or --slot waits for did not come.
     Run(run::Options),
+    /// Says whether the login is safe here, and what to do where it is not
+    ///
+    /// Looks, and changes nothing but by --probe and --fix. Never starts a client, never prints a token. Exit
+    /// status 1: something is wrong.
+    Doctor(doctor::Options),
+    /// Shows who holds the locks of this login
+    ///
+    /// Looks at the config directory that a client started here would use, and changes nothing. Who waits, and who
+    /// held the refresh lock last, is known where LOCKSPAN_EVENTS names the log that the clients write to. Exit
+    /// status 1: there is no config directory.
+    Status {
+        /// Prints JSON, described by its schema_version
+        #[arg(long)]
+        json: bool,
+        /// Goes on: on a terminal the table once a second, else, and with --json, a line for each change
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Shows what happens to the locks, as it happens
+    ///
+    /// With a command: runs it as `run` does, shows its events on stderr and exits with its status (128 and the
+    /// signal's number, if it was killed). Without: follows the file that LOCKSPAN_EVENTS names, from where it ends
+    /// now, on stdout. Exit status 125: lockspan refused; 126: the command cannot be run; 127: it was not found.
+    Trace {
+        /// Prints a line of JSON for each event, described by its schema_version
+        #[arg(long)]
+        json: bool,
+        /// The command and its arguments
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
+    /// Draws who held a lock and who waited for it
+    ///
+    /// From events files, as the library writes them where LOCKSPAN_EVENTS names one: of one container or of many, a
+    /// file for all or one for each.
+    Timeline {
+        /// Events files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Where to write the picture, - for stdout
+        #[arg(long, value_name = "OUT")]
+        svg: PathBuf,
+    },
+    /// Removes the locks of holders that are proven dead
+    ///
+    /// By rmdir alone, and only where the kernel and the library's record prove the death; never by a lock's age.
+    /// Exit status 0: no lock is in the way but those of live holders; 3: one was kept that may or may not be a dead
+    /// holder's; 1: no config directory, or the kernel refused a removal.
+    Clean {
+        /// Prints JSON, described by its schema_version
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes the layout that needs no library: the config directory below a shared mount
+    ///
+    /// DIR/claude, closed to others, becomes the config directory, and ~/.claude a link to it. What is in ~/.claude is
+    /// copied there, while its locks are held, and kept as ~/.claude.before-lockspan. A second run changes nothing; one
+    /// that was interrupted is finished by the next. Exit status 1: refused, with the reason; nothing was changed.
+    Init {
+        /// The mount that all containers share, or a directory in it
+        #[arg(long, value_name = "DIR")]
+        shared: PathBuf,
+        /// Leaves ~/.claude alone, and prints the line that sets CLAUDE_CONFIG_DIR: eval "$(lockspan init ...)"
+        #[arg(long)]
+        export: bool,
+    },
+    /// Says which way to log in, and which layout, suits this machine
+    ///
+    /// Goes by variables, mounts and files; starts nothing and asks nothing.
+    Advise {
+        /// The clients are unattended jobs
+        #[arg(long, conflicts_with = "interactive")]
+        batch: bool,
+        /// People use the clients
+        #[arg(long)]
+        interactive: bool,
+        /// Prints JSON, described by its schema_version
+        #[arg(long)]
+        json: bool,
+    },
+    /// Checks and shows the configuration, by which other clients are served
+    Config {
+        #[command(subcommand)]
+        command: config::Command,
+    },
     /// Writes down where a program makes its own system calls
     ///
     /// For a program that makes its locks by syscall instructions of its own, so that the library can take those
@@ -80,30 +147,6 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Says which way to log in, and which layout, suits this machine
-    ///
-    /// Goes by variables, mounts and files; starts nothing and asks nothing.
-    Advise {
-        /// The clients are unattended jobs
-        #[arg(long, conflicts_with = "interactive")]
-        batch: bool,
-        /// People use the clients
-        #[arg(long)]
-        interactive: bool,
-        /// Prints JSON, described by its schema_version
-        #[arg(long)]
-        json: bool,
-    },
-    /// Removes the locks of holders that are proven dead
-    ///
-    /// By rmdir alone, and only where the kernel and the library's record prove the death; never by a lock's age.
-    /// Exit status 0: no lock is in the way but those of live holders; 3: one was kept that may or may not be a dead
-    /// holder's; 1: no config directory, or the kernel refused a removal.
-    Clean {
-        /// Prints JSON, described by its schema_version
-        #[arg(long)]
-        json: bool,
-    },
     /// Shows what a bug report needs to know of this machine
     ///
     /// Of a secret only whether it is set.
@@ -115,56 +158,13 @@ enum Command {
         #[arg(long)]
         redact: bool,
     },
-    /// Makes the layout that needs no library: the config directory below a shared mount
-    ///
-    /// DIR/claude, closed to others, becomes the config directory, and ~/.claude a link to it. What is in ~/.claude is
-    /// copied there, while its locks are held, and kept as ~/.claude.before-lockspan. A second run changes nothing; one
-    /// that was interrupted is finished by the next. Exit status 1: refused, with the reason; nothing was changed.
-    Init {
-        /// The mount that all containers share, or a directory in it
-        #[arg(long, value_name = "DIR")]
-        shared: PathBuf,
-        /// Leaves ~/.claude alone, and prints the line that sets CLAUDE_CONFIG_DIR: eval "$(lockspan init ...)"
-        #[arg(long)]
-        export: bool,
-    },
-    /// Shows who holds the locks of this login
-    ///
-    /// Looks at the config directory that a client started here would use, and changes nothing. Who waits, and who
-    /// held the refresh lock last, is known where LOCKSPAN_EVENTS names the log that the clients write to. Exit
-    /// status 1: there is no config directory.
-    Status {
-        /// Prints JSON, described by its schema_version
-        #[arg(long)]
-        json: bool,
-        /// Goes on: on a terminal the table once a second, else, and with --json, a line for each change
-        #[arg(long)]
-        watch: bool,
-    },
-    /// Draws who held a lock and who waited for it
-    ///
-    /// From events files, as the library writes them where LOCKSPAN_EVENTS names one: of one container or of many, a
-    /// file for all or one for each.
-    Timeline {
-        /// Events files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// Where to write the picture, - for stdout
-        #[arg(long, value_name = "OUT")]
-        svg: PathBuf,
-    },
-    /// Shows what happens to the locks, as it happens
-    ///
-    /// With a command: runs it as `run` does, shows its events on stderr and exits with its status (128 and the
-    /// signal's number, if it was killed). Without: follows the file that LOCKSPAN_EVENTS names, from where it ends
-    /// now, on stdout. Exit status 125: lockspan refused; 126: the command cannot be run; 127: it was not found.
-    Trace {
-        /// Prints a line of JSON for each event, described by its schema_version
-        #[arg(long)]
-        json: bool,
-        /// The command and its arguments
-        #[arg(last = true)]
-        command: Vec<OsString>,
+    /// Writes man pages or completions
+    #[command(hide = true)]
+    Generate {
+        /// What to write
+        what: generate::What,
+        /// Where
+        directory: PathBuf,
     },
 }
 
