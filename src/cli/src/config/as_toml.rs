@@ -42,7 +42,7 @@ pub fn compare(text: &[u8], config: &Config<'_>) -> Result<(), String> {
             StorePath::BelowHome(path) => format!("~/{}", string(path)),
         },
         lock: super::word(store.lock).into(),
-        gate: string(store.gate),
+        gate: string(store.gate()),
     });
     let is_same = document.inode_preserving == config.inode_preserving && stores.eq(document.store);
     if is_same { Ok(()) } else { Err("means something else as TOML".into()) }

@@ -111,7 +111,7 @@ fn store(written: &Written<'_>) -> Store {
         real_path: real.as_deref().map(text),
         lock: word(written.lock),
         locks: lock.as_deref().map(text).into_iter().collect(),
-        gate: (written.lock == StoreLock::Gate).then(|| String::from_utf8_lossy(written.gate).into_owned()),
+        gate: (written.lock == StoreLock::Gate).then(|| String::from_utf8_lossy(written.gate()).into_owned()),
     }
 }
 
