@@ -2,6 +2,7 @@
  * difference is what the calls cost, without the start of the process. Every call fails or succeeds the same
  * way each time, in the kernel, so that the C library's part is the same too. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,11 +27,13 @@ int main(int argc, char **argv)
 		return 0;                                                    \
 	}
 	MEASURE("open", open(missing, O_RDONLY))
+	MEASURE("openat", openat(AT_FDCWD, missing, O_RDONLY))
 	MEASURE("stat", stat(missing, &status))
 	MEASURE("access", access(missing, F_OK))
 	MEASURE("mkdir", mkdir(missing, 0777))
 	MEASURE("mkdir .lock", mkdir(missing_lock, 0777))
 	MEASURE("rmdir", rmdir(missing))
+	MEASURE("rename", rename(missing, missing))
 	MEASURE("close", close(-1))
 	MEASURE("syscall", syscall(SYS_close, -1))
 	MEASURE("syscall faccessat", syscall(SYS_faccessat, AT_FDCWD, missing, F_OK))

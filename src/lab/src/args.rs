@@ -261,6 +261,9 @@ pub struct RaceArgs {
     /// What reuse of a refresh token does
     #[arg(long, value_enum, default_value_t = ServerChoice::Strict)]
     pub server: ServerChoice,
+    /// Run each client as a whole under flock(1) on a file in the config directory, as scripts do without the library
+    #[arg(long)]
+    pub serial: bool,
     /// How often
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub runs: u16,

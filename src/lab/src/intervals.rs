@@ -19,6 +19,8 @@ pub struct Interval {
     pub enter: Nanoseconds,
     /// Before it gave the lock back, or when it was killed.
     pub leave: Nanoseconds,
+    /// Whether it was killed while it held.
+    pub killed: bool,
 }
 
 /// Two holders at once.
@@ -39,6 +41,8 @@ pub struct Verdict {
     pub by_holder: BTreeMap<String, (usize, Nanoseconds)>,
     /// Intervals that were cut short by a kill.
     pub killed: usize,
+    /// From each kill of a holder until the next one had the lock.
+    pub takeovers: Vec<Nanoseconds>,
     /// Pairs of holders at once.
     pub overlaps: Vec<Overlap>,
     /// Holders that say that their lock was taken from them while they held it.
@@ -74,14 +78,15 @@ pub fn check(log: &str, kills: &HashMap<String, Nanoseconds>) -> Result<Verdict>
                 let enter = open
                     .remove(holder)
                     .with_context(|| format!("line {number}: {holder} leaves without entering"))?;
-                intervals.push(Interval { holder: holder.to_owned(), enter, leave: time });
+                intervals.push(Interval { holder: holder.to_owned(), enter, leave: time, killed: false });
             }
             "compromised" => verdict.compromised += 1,
             _ => bail!("line {number} of the log starts with an unknown word: {line:?}"),
         }
     }
     for (holder, enter) in open {
-        let leave = match kills.get(holder) {
+        let kill = kills.get(holder);
+        let leave = match kill {
             Some(&kill) => {
                 verdict.killed += 1;
                 // It can have entered between the time that was noted and its death.
@@ -89,7 +94,7 @@ pub fn check(log: &str, kills: &HashMap<String, Nanoseconds>) -> Result<Verdict>
             }
             None => Nanoseconds::MAX,
         };
-        intervals.push(Interval { holder: holder.to_owned(), enter, leave });
+        intervals.push(Interval { holder: holder.to_owned(), enter, leave, killed: kill.is_some() });
     }
     verdict.held = intervals.len();
     for interval in &intervals {
@@ -97,13 +102,24 @@ pub fn check(log: &str, kills: &HashMap<String, Nanoseconds>) -> Result<Verdict>
         *count += 1;
         *last = (*last).max(interval.enter);
     }
+    intervals.sort_by_key(|interval| (interval.enter, interval.leave));
+    verdict.takeovers = takeovers(&intervals);
     verdict.overlaps = overlaps(intervals);
     Ok(verdict)
 }
 
-/// Every interval that begins before the one that lasted longest so far has ended.
-fn overlaps(mut intervals: Vec<Interval>) -> Vec<Overlap> {
-    intervals.sort_by_key(|interval| (interval.enter, interval.leave));
+/// Of intervals in the order in which they begin. A killed holder that nobody followed is none.
+fn takeovers(intervals: &[Interval]) -> Vec<Nanoseconds> {
+    let pairs = intervals.iter().zip(intervals.iter().skip(1));
+    pairs
+        .filter(|(first, _)| first.killed)
+        .map(|(first, second)| second.enter.saturating_sub(first.leave))
+        .collect()
+}
+
+/// Of intervals in the order in which they begin: every one that begins before the one that lasted longest so far has
+/// ended.
+fn overlaps(intervals: Vec<Interval>) -> Vec<Overlap> {
     let mut found = Vec::new();
     let mut latest: Option<Interval> = None;
     for interval in intervals {
@@ -150,6 +166,13 @@ mod tests {
         assert_eq!(verdict(log, &[("a", 25)]).overlaps.len(), 0);
         assert_eq!(verdict(log, &[("a", 25)]).killed, 1);
         assert_eq!(verdict(log, &[("a", 35)]).overlaps.len(), 1);
+    }
+
+    #[test]
+    fn a_takeover_lasts_from_the_kill_to_the_next_holder() {
+        let log = "enter a 10\nleave a 20\nenter b 30\nenter c 75\nleave c 80\nenter d 90\n";
+        assert_eq!(verdict(log, &[("b", 35), ("d", 95)]).takeovers, [40]);
+        assert_eq!(verdict(log, &[("a", 25), ("b", 35), ("d", 95)]).takeovers, [40]);
     }
 
     #[test]

@@ -68,6 +68,9 @@ impl Series for Race<'_> {
         };
         let setting = self.args.setting.setting().for_clients(&variant.clients);
         let mut run = Run::prepare(lab, setting, behaviour, &variant.owners())?;
+        if self.args.serial {
+            run.one_at_a_time();
+        }
         let began = Instant::now();
         let mut running = Vec::new();
         for (index, &client) in variant.clients.iter().enumerate() {
@@ -142,6 +145,7 @@ impl Series for Race<'_> {
             "layout": place.layout,
             "engine": place.engine,
             "delay_s": self.args.delay,
+            "serial": self.args.serial,
         })
     }
 }

@@ -122,6 +122,7 @@ pub struct Run<'a> {
     server: Server,
     shared_mounted: Option<PathBuf>,
     keeps_events: bool,
+    serial: bool,
     started: usize,
 }
 
@@ -160,6 +161,8 @@ pub struct Ending {
 const OUT: &str = "out";
 /// A lock of the real clients that has nothing to do with the refresh.
 const OTHER_LOCK: &str = ".claude.json.lock";
+/// What [`Run::one_at_a_time`] locks.
+const SERIAL: &str = ".one-at-a-time";
 /// What clients get to notice that the family is revoked; 2.1.112 never gives up.
 const AFTER_REVOCATION: Duration = Duration::from_secs(12);
 
@@ -207,6 +210,7 @@ impl<'a> Run<'a> {
             directory,
             shared_mounted,
             keeps_events: false,
+            serial: false,
             started: 0,
         })
     }
@@ -219,6 +223,11 @@ impl<'a> Run<'a> {
     /// Has the library of clients started from now on write its events, also where the user does not want to see them.
     pub fn keep_events(&mut self) {
         self.keeps_events = true;
+    }
+
+    /// Has clients started from now on run one after the other, each under a lock on a file that they share.
+    pub fn one_at_a_time(&mut self) {
+        self.serial = true;
     }
 
     /// A file of the run that clients may write.
@@ -247,6 +256,10 @@ impl<'a> Run<'a> {
         self.started += 1;
         let sandbox = &self.lab.sandbox;
         let mut launch = clients::launch(client.program, self.setting.layout, task, sandbox);
+        if self.serial {
+            let file = self.setting.layout.config_directory().join(SERIAL);
+            launch.argv.splice(0..0, ["flock".into(), file.into()]);
+        }
         let preload = sandbox.library.as_deref().filter(|_| client.library);
         if let Some(output) = trace {
             launch.argv.splice(0..0, trace::argv(output, preload));

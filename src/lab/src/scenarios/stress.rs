@@ -53,7 +53,7 @@ pub fn run(lab: &Lab, args: &StressArgs) -> Result<Report> {
     for (label, library) in variants(args) {
         let mut random = fastrand::Rng::with_seed(seed);
         let outcome = once(lab, args, &library, &mut random)?;
-        let Verdict { held, killed, overlaps, compromised, by_holder } = &outcome.verdict;
+        let Verdict { held, killed, takeovers, overlaps, compromised, by_holder } = &outcome.verdict;
         let last = by_holder.values().map(|(_, time)| *time).max().unwrap_or_default();
         // Who was kept waiting: seconds between its last turn and anybody's last turn.
         let turns: serde_json::Map<String, serde_json::Value> = by_holder
@@ -63,6 +63,8 @@ pub fn run(lab: &Lab, args: &StressArgs) -> Result<Report> {
                 (name.clone(), json!({ "held": count, "idle_at_end_s": idle }))
             })
             .collect();
+        let takeovers: Vec<f64> =
+            takeovers.iter().map(|&time| Duration::from_nanos(time).as_secs_f64()).collect();
         eprintln!("stress: library {label}: held {held} times, {} overlaps", overlaps.len());
         if args.expect_exclusive {
             for (what, count) in [
@@ -98,6 +100,7 @@ pub fn run(lab: &Lab, args: &StressArgs) -> Result<Report> {
             "held": held,
             "kills": outcome.kills,
             "killed_while_holding": killed,
+            "takeovers_s": takeovers,
             "overlaps": overlaps.len(),
             "first_overlaps": first,
             "compromised": compromised,
