@@ -54,20 +54,31 @@ def say(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def wall(label, count, runs):
-    """N clients find the same expired login."""
+def race(label, count):
+    """N clients find the same expired login, once."""
     client, *choices = APART[label]
     # Whoever waits for all the others needs patience.
     patience = str(120 + 30 * count)
-    words = ["race", "--client", f"{client}*{count}", *choices, "--delay", str(DELAY), "--runs", str(runs)]
-    outcomes = lab(*words, "--timeout", patience)[0]["runs"]
-    row = {
-        "seconds": statistics.median(outcome["seconds"] for outcome in outcomes),
-        "answers": min(outcome["answers"] for outcome in outcomes),
-        "refused": max(outcome["counters"]["token400"] for outcome in outcomes),
-    }
-    say(f"{label}, {count}: {row}")
-    return row
+    words = ["race", "--client", f"{client}*{count}", *choices, "--delay", str(DELAY)]
+    outcome = lab(*words, "--timeout", patience)[0]["runs"][0]
+    answers, refused = outcome["answers"], outcome["counters"]["token400"]
+    say(f"{label}, {count}: {outcome['seconds']:.1f} s, {answers} answers, {refused} refused")
+    return {"seconds": outcome["seconds"], "answers": answers, "refused": refused}
+
+
+def races(counts, rounds):
+    """All ways by turns, so that what else the machine does meets all of them alike."""
+    result = {label: {} for label in APART}
+    for count in counts:
+        outcomes = [{label: race(label, count) for label in APART} for _ in range(rounds)]
+        for label, row in result.items():
+            own = [outcome[label] for outcome in outcomes]
+            row[str(count)] = {
+                "seconds": statistics.median(outcome["seconds"] for outcome in own),
+                "answers": min(outcome["answers"] for outcome in own),
+                "refused": max(outcome["refused"] for outcome in own),
+            }
+    return result
 
 
 def hold_in_turn(label, count):
@@ -99,9 +110,9 @@ def takeovers(counts):
     """Without the library each takes ten seconds of idle waiting, so that all counts can wait at the same time."""
     with ThreadPoolExecutor(len(counts)) as pool:
         without = list(pool.map(lambda count: takeover("none", count, 44, 1, 1), counts))
-    result = {"without the library": {}, "the library": {}}
+    result = {"staleness alone": {}, "the library": {}}
     for count, times in zip(counts, without):
-        result["without the library"][str(count)] = spread(times)
+        result["staleness alone"][str(count)] = spread(times)
     for count in counts:
         times = [time for seed in range(3) for time in takeover("all", count, 5, 8, seed)]
         result["the library"][str(count)] = spread(times)
@@ -121,8 +132,8 @@ def killed(client):
     return {row["library"]: [run["seconds"] for run in row["runs"]] for row in details}
 
 
-def measure(counts, runs):
-    """Everything; `counts` are the numbers of clients."""
+def measure(counts, rounds):
+    """Everything; `counts` are the numbers of clients, who race so many times."""
     ours()
     cargo("build", "--quiet", "--locked", "-p", "lockspan-lab")
     several = [count for count in counts if count > 1]
@@ -132,5 +143,5 @@ def measure(counts, runs):
         "hand_over": {label: hand_over(label, several) for label in HAND_OVER},
         "takeover": takeovers(counts),
         "killed": {client: killed(client) for client in ("2.1.150", NATIVE)},
-        "wall": {label: {str(n): wall(label, n, runs) for n in counts} for label in APART},
+        "wall": races(counts, rounds),
     }

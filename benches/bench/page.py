@@ -1,7 +1,7 @@
 """docs/performance.md and its pictures, made of the results alone."""
 
 from . import pictures
-from .libraries import BARE, EMPTY, OURS
+from .libraries import BARE, OURS
 from .pictures import Line
 from .targets import targets
 
@@ -63,8 +63,8 @@ def process_table(libraries):
             "" if name == BARE else f"{start['added']:+.0f}", "" if name == BARE else f"{start['beyond_empty']:+.0f}",
             f"{row['start_system_calls']:{sign}}", f"{row['dirty_kilobytes']:{sign}.0f}",
         ])
-    header = ["/bin/true with", "instructions", "µs, median", "minimum", "beyond bare", "beyond empty", "system calls", "dirty KB"]
-    return table(header, rows)
+    times = ["µs, median", "minimum", "beyond bare", "beyond empty"]
+    return table(["/bin/true with", "instructions", *times, "system calls", "dirty KB"], rows)
 
 
 def file_table(libraries):
@@ -121,7 +121,8 @@ cannot hook `syscall`. 0 where a library leaves a call alone.
 ![Instructions added to each call](performance/calls.svg)"""
     yield f"""## A process
 
-Each start is measured by turns with the others; "beyond" is the median of the differences, round by round. Dirty memory is Private_Dirty of a `cat` that waits for input. An empty library is what the loader itself costs.
+Each start is measured by turns with the others; "beyond" is the median of the differences, round by round. Dirty
+memory is Private_Dirty of a `cat` that waits for input. An empty library is what the loader itself costs.
 
 {process_table(libraries)}
 
@@ -142,9 +143,16 @@ Median of the ratios to bare, round by round.
             yield f"Without instruction counts: {name}: {row['figures']['failed']}."
 
 
-def curve(label, row, key):
-    """Of results by number of clients, which are text in JSON."""
-    return Line(label, {int(count): values[key] for count, values in row.items() if key in values})
+def curves(rows, key):
+    """Of results by number of clients, which are text in JSON. The library's are blue, all but the first dashed."""
+    others = iter(pictures.COLOURS[1:])
+    seen_ours = False
+    for label, row in rows.items():
+        ours = "the library" in label
+        points = {int(count): values[key] for count, values in row.items() if key in values}
+        hollow = {int(count) for count, values in row.items() if values.get("answers", int(count)) < int(count)}
+        yield Line(label, points, pictures.COLOURS[0] if ours else next(others), hollow, ours and seen_ours)
+        seen_ours |= ours
 
 
 def wall_table(wall):
@@ -176,24 +184,22 @@ def spread_table(takeover):
 
 def client_pages(section, directory):
     """The sections on the main job, and their pictures."""
-    curves = []
-    for label, row in section["wall"].items():
-        line = curve(label, row, "seconds")
-        line.hollow = {int(count) for count, outcome in row.items() if outcome["answers"] < int(count)}
-        curves.append(line)
     (directory / "clients.svg").write_text(
         pictures.lines(
-            "Until N clients on one expired login have ended", curves, "clients", hollow_means="not all have an answer"
+            "Until N clients on one expired login have ended",
+            list(curves(section["wall"], "seconds")),
+            "clients",
+            hollow_means="not all have an answer",
         )
     )
-    hand_over = [curve(label, row, "mean_seconds") for label, row in section["hand_over"].items()]
+    hand_over = list(curves(section["hand_over"], "mean_seconds"))
     # What is measured is no finer than the lab's look at who has ended.
     for line in hand_over:
         line.points = {x: max(y, 0.001) for x, y in line.points.items()}
     (directory / "hand-over.svg").write_text(
         pictures.lines("Hand-over of a contended lock, mean", hand_over, "clients that want it at once", logarithmic=True)
     )
-    takeover = [curve(label, row, "median_seconds") for label, row in section["takeover"].items()]
+    takeover = list(curves(section["takeover"], "median_seconds"))
     (directory / "takeover.svg").write_text(
         pictures.lines("From the kill of a holder to the next holder, median", takeover, "processes", logarithmic=True)
     )
@@ -211,17 +217,16 @@ def client_pages(section, directory):
 {circumstances(section)}
 
 N real clients find the same expired token in N containers that share the config directory; a refresh takes
-{section['delay_seconds']:g} s. From the first start to the last end (`lockspan-lab race`). Without a lock the lenient server
-answers all the same and the strict one revokes the login: the lab ends clients 12 s after that. Refused refreshes are
-those of the token server (400).
+{section['delay_seconds']:g} s. From the first start to the last end (`lockspan-lab race`). Without a lock a lenient server
+answers all the same; a strict one revokes the login, and the lab ends the clients 12 s after that. "Refused" are refreshes
+that the token server answered with 400.
 
 {wall_table(section['wall'])}
 
 ![Wall time over the number of clients](performance/clients.svg)"""
     yield f"""## Hand-over of a contended lock
 
-N model clients in a shared home want the lock at once, and each holds it for {section['hold_seconds'] * 1000:.0f} ms. A client
-that does not get it tries again after 1 to 2 s, as proper-lockfile's users do. Mean of the time between two holders, to
+N model clients in a shared home want the lock at once, and each holds it for {section['hold_seconds']:g} s. A client that does not get it tries again after 1 to 2 s, as proper-lockfile's users do. Mean of the time between two holders, to
 within 5 ms / (N - 1).
 
 {table(['clients', *counts], hand_over_rows)}

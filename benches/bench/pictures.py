@@ -13,14 +13,17 @@ STYLE = """
   .axis { stroke: #818b98 }
   @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .quiet { fill: #9198a1 } }
 """
-# Of middle brightness, so that they stand out from either ground. The first is ours.
+# Of middle brightness, so that they stand out from either ground. The first is ours, the last is for what is no rival.
 COLOURS = ["#2f81f7", "#e8590c", "#2da44e", "#bf3989", "#bf8700", "#8250df", "#12858d", "#8b949e"]
 
 
 @dataclass
 class Line:
+    """A curve of a chart."""
+
     label: str
     points: dict  # x: y
+    colour: str
     hollow: set = field(default_factory=set)  # x whose point is no success
     dashed: bool = False
 
@@ -72,7 +75,7 @@ def legend(entries, y):
     """Words with their marks, in as many rows as they need; the parts, and the height that they take."""
     parts, x, top = [], 8.0, y
     for mark, words in entries:
-        width = 26 + 7.0 * len(words)
+        width = 30 + 7.6 * len(words)
         if x + width > WIDTH:
             x, y = 8.0, y + 20
         parts += [mark(x + 8, y - 4), text(x + 20, y, words)]
@@ -83,6 +86,16 @@ def legend(entries, y):
 def dot(colour, hollow=False, radius=4.5):
     fill = f'fill="none" stroke="{colour}" stroke-width="2"' if hollow else f'fill="{colour}"'
     return lambda x, y: f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" {fill}/>'
+
+
+def stroke(curve):
+    dashes = ' stroke-dasharray="5 4"' if curve.dashed else ""
+    return f'stroke="{curve.colour}" stroke-width="2"{dashes}'
+
+
+def sample(curve):
+    """A piece of a line, for the legend."""
+    return lambda x, y: f'<line x1="{x - 8:.1f}" x2="{x + 8:.1f}" y1="{y}" y2="{y}" {stroke(curve)}/>'
 
 
 def bars(title, values, unit, emphasised):
@@ -106,7 +119,9 @@ def strips(title, rows, names, low, mark=None):
     """For each row a logarithmic strip with one dot per name; values at or below `low` stand at its left end."""
     top, head = legend([(dot(COLOURS[i]), name) for i, name in enumerate(names)], 44)
     high = max(value for row in rows.values() for value in row.values())
-    scale = Scale(low, max(high * 1.2, low * 2), 150, WIDTH - 20, logarithmic=True)
+    left = 170
+    scale = Scale(low, max(high * 1.2, low * 2), left, WIDTH - 20, logarithmic=True)
+    lowest = min(value for row in rows.values() for value in row.values())
     first = 44 + head
     bottom = first + 28 * len(rows)
     parts = top
@@ -114,13 +129,13 @@ def strips(title, rows, names, low, mark=None):
         x = scale(tick)
         parts += [
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{first - 8}" y2="{bottom - 6}" class="grid"/>',
-            text(x, bottom + 10, number(tick), "middle", "quiet"),
+            text(x, bottom + 10, ("≤ " if tick == low and lowest < low else "") + number(tick), "middle", "quiet"),
         ]
     for index, (label, row) in enumerate(rows.items()):
         y = first + 28 * index + 6
         parts += [
-            text(140, y + 4, label, "end"),
-            f'<line x1="150" x2="{WIDTH - 20}" y1="{y}" y2="{y}" class="grid"/>',
+            text(left - 10, y + 4, label, "end"),
+            f'<line x1="{left}" x2="{WIDTH - 20}" y1="{y}" y2="{y}" class="grid"/>',
         ]
         # Ours last, on top of the others.
         for place, name in reversed(list(enumerate(names))):
@@ -131,7 +146,7 @@ def strips(title, rows, names, low, mark=None):
 
 def lines(title, curves, x_label, logarithmic=False, hollow_means=None):
     """Over a doubling x."""
-    marks = [(dot(COLOURS[i], curve.dashed), curve.label) for i, curve in enumerate(curves)]
+    marks = [(sample(curve), curve.label) for curve in curves]
     if hollow_means:
         marks.append((dot(COLOURS[-1], hollow=True), hollow_means))
     top, head = legend(marks, 44)
@@ -151,10 +166,9 @@ def lines(title, curves, x_label, logarithmic=False, hollow_means=None):
         ]
     parts += [text(x, bottom + 20, str(label), "middle", "quiet") for label, x in column.items()]
     parts.append(text((70 + WIDTH - 40) / 2, bottom + 40, x_label, "middle", "quiet"))
-    for curve, colour in zip(curves, COLOURS):
+    for curve in curves:
         places = [(x, column[x], scale(y)) for x, y in sorted(curve.points.items())]
         path = " ".join(f"{x:.1f},{y:.1f}" for _, x, y in places)
-        dashes = ' stroke-dasharray="5 4"' if curve.dashed else ""
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
-        parts += [dot(colour, x in curve.hollow)(place, y) for x, place, y in places]
+        parts.append(f'<polyline points="{path}" fill="none" {stroke(curve)}/>')
+        parts += [dot(curve.colour, x in curve.hollow)(place, y) for x, place, y in places]
     return document(bottom + 52, title, parts)
