@@ -58,12 +58,14 @@ def unpack_source(package, patterns, work):
     for command in (["update"], ["source", "--download-only", "--tar-only", package]):
         apt(["apt-get", "-q", *command], work)
     tar = max((work / "source").glob("*.orig.tar.*"), key=lambda file: file.stat().st_size)
-    subprocess.run(
+    done = subprocess.run(
         ["tar", "-x", "-C", work / "root", "--strip-components=1", "--wildcards",
          "--no-wildcards-match-slash", "--no-same-owner", "-f", tar,
          *(f"*/{pattern}" for pattern in patterns)],
-        check=True,
+        capture_output=True, text=True, check=False,
     )
+    if done.returncode != 0:
+        raise CannotRun(f"{tar.name} has not what was expected: {done.stderr.splitlines()[0]}")
     return work / "root"
 
 
