@@ -9,7 +9,8 @@ from suite import fetch, tap
 
 NAME = "npm"
 HOLD = fetch.SCRIPTS / "suite/hold.js"
-SECONDS = 120
+# The tests of proper-lockfile wait for stale locks: two minutes.
+SECONDS = 300
 TAP = ("tap@0.7.1", "rimraf@2.7.1", "mkdirp@0.5.6")
 # Package, version, what its tests need.
 PACKAGES = (

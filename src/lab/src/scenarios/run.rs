@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
         let sandbox = &self.lab.sandbox;
         let mut launch = clients::launch(client.program, self.setting.layout, task, sandbox);
         if self.serial {
-            let file = self.setting.layout.config_directory().join(SERIAL);
+            let file = self.setting.layout.config_directory(self.setting.login).join(SERIAL);
             launch.argv.splice(0..0, ["flock".into(), file.into()]);
         }
         let preload = sandbox.library.as_deref().filter(|_| client.library);
