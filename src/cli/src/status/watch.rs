@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal as _};
 use std::time::Instant;
 
 use anyhow::Result;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::lock::{Lock, State};
 use super::{LOOK_EVERY_MS, Status, table};
@@ -21,7 +20,7 @@ pub fn watch(json: bool, look: impl Fn() -> Result<Status>) -> Result<()> {
     if !json && io::stdout().is_terminal() {
         loop {
             output::print(&(CLEAR.to_owned() + &table::text(&look()?)))?;
-            if !reader_stays(1000) {
+            if !output::reader_stays(1000) {
                 return Ok(());
             }
         }
@@ -38,7 +37,7 @@ pub fn watch(json: bool, look: impl Fn() -> Result<Status>) -> Result<()> {
             output::print(&format!("{:9.1} s  {}\n", start.elapsed().as_secs_f64(), line(lock)))?;
         }
         before = now;
-        if !reader_stays(LOOK_EVERY_MS) {
+        if !output::reader_stays(LOOK_EVERY_MS) {
             return Ok(());
         }
     }
@@ -75,17 +74,4 @@ fn line(lock: &Seen) -> String {
         0 => line,
         waiting => format!("{line}, {waiting} waiting"),
     }
-}
-
-/// Waits; says whether there still is somebody to print for, so that a watch ends with its reader and not with the
-/// next change.
-fn reader_stays(milliseconds: u32) -> bool {
-    let stdout = io::stdout();
-    // What is asked for is what poll(2) reports unasked: that the other end is gone.
-    let mut ends = [PollFd::new(&stdout, PollFlags::empty())];
-    let timeout = Timespec {
-        tv_sec: i64::from(milliseconds / 1000),
-        tv_nsec: i64::from(milliseconds % 1000) * 1_000_000,
-    };
-    matches!(poll(&mut ends, Some(&timeout)), Ok(0) | Err(rustix::io::Errno::INTR))
 }

@@ -11,14 +11,13 @@ mod show;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
 pub use show::Format;
 
-use crate::settings;
+use crate::{output, settings};
 
 /// Follows a command's events on stderr, or those of `$LOCKSPAN_EVENTS` on stdout until it is interrupted.
 ///
@@ -46,8 +45,7 @@ pub fn trace(command: &[OsString], format: Format) -> Result<ExitCode> {
 
 fn follow(mut each: impl FnMut(lines::Line) -> Result<()>) -> Result<ExitCode> {
     settings::mode()?;
-    let Some(path) = std::env::var_os("LOCKSPAN_EVENTS").filter(|path| !path.is_empty()).map(PathBuf::from)
-    else {
+    let Some(path) = settings::events_path() else {
         bail!(
             "nothing to follow: set LOCKSPAN_EVENTS to the events file, or name a command: lockspan trace -- COMMAND"
         );
@@ -57,6 +55,10 @@ fn follow(mut each: impl FnMut(lines::Line) -> Result<()>) -> Result<ExitCode> {
     loop {
         follow.read(&mut each)?;
         follow.wait(None)?;
+        // A write would tell, too, but only at the next event.
+        if !output::reader_stays(0) {
+            return Ok(ExitCode::SUCCESS);
+        }
     }
 }
 
