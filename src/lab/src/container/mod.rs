@@ -80,18 +80,23 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number in the lab's pid namespace.
+    pub fn pid(&self) -> Result<Pid> {
+        match &self.pid_file {
+            None => Ok(Pid::from_child(&self.child)),
+            Some(path) => fs::read_to_string(path)
+                .ok()
+                .and_then(|text| Pid::from_raw(text.trim().parse().ok()?))
+                .context("the container has no process yet"),
+        }
+    }
+
     /// Sends a signal; to a process that has ended already, nothing.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.try_wait()?.is_some() {
             return Ok(());
         }
-        let pid = match &self.pid_file {
-            None => Pid::from_child(&self.child),
-            Some(path) => fs::read_to_string(path)
-                .ok()
-                .and_then(|text| Pid::from_raw(text.trim().parse().ok()?))
-                .context("the container has no process yet")?,
-        };
+        let pid = self.pid()?;
         match rustix::process::kill_process(pid, signal) {
             // It ended, and the engine's command will in a moment.
             Ok(()) | Err(Errno::SRCH) => Ok(()),

@@ -9,8 +9,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -139,18 +137,10 @@ fn stop_at_write(run: &Run<'_>, client: &mut Running, patience: Duration) -> Res
     };
     client.signal(Signal::STOP)?;
     std::thread::sleep(STOP);
-    let caught =
-        directory.join(temporary).exists() && fs::read(&path)? == before && !is_being_published(&path)?;
+    // Between the library's comparison and its write it is too late for another one's pair, and nothing can be shown.
+    let publishing = run.library().map_or(Ok(false), |library| client.is_inside(library))?;
+    let caught = directory.join(temporary).exists() && fs::read(&path)? == before && !publishing;
     Ok(if caught { Write::Caught } else { Write::Missed })
-}
-
-/// Whether somebody with the library is in the very middle of a publish in place: between its comparison and its write
-/// it is too late for another one's pair, and nothing can be shown.
-fn is_being_published(path: &Path) -> Result<bool> {
-    /// The byte that is locked meanwhile, as `src/preload/src/credentials/put.rs` has it.
-    const PUBLISHING: u64 = (1 << 62) + 2;
-    let inode = format!(":{} {PUBLISHING} ", fs::metadata(path)?.ino());
-    Ok(fs::read_to_string("/proc/locks")?.contains(&inode))
 }
 
 /// The name of a temporary file for credentials that was made since the last call.
