@@ -9,10 +9,21 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::skip::skip;
 
 /// Longer than anything takes that works.
 pub const GENEROUS: Duration = Duration::from_secs(60);
+
+/// Takes signals that whoever started the tests ignores, as a shell does for a job in the background: a command would
+/// inherit that, and a shell cannot trap what was ignored when it started.
+fn take_signals() {
+    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+        // SAFETY: no handler of ours is set, which could be called at a bad moment.
+        unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }.expect("a signal");
+    }
+}
 
 /// The command with its library beside it, as it is installed.
 pub fn lockspan() -> &'static Path {
@@ -48,6 +59,7 @@ pub struct Home(tempfile::TempDir);
 
 impl Home {
     pub fn new() -> Home {
+        take_signals();
         let home = Home(tempfile::tempdir().expect("a temporary directory"));
         fs::create_dir(home.config()).expect("a directory");
         fs::set_permissions(home.config(), fs::Permissions::from_mode(0o700)).expect("an own directory");
