@@ -14,14 +14,14 @@ fn waits_for_a_shell_and_gives_up_in_time() {
         Talker::start(home.command("flock").args(["-w", "600"]).arg(&lock).args(["sh", "-c", UNTIL_TOLD]));
     assert_eq!(shell.line(), "here");
     let start = Instant::now();
-    let output = home.run(&["--serial", "--wait", "1.5", "--", "echo", "ran"]).output().expect("lockspan");
+    let output = home.run(&["--serial", "--wait", "4.5", "--", "echo", "ran"]).output().expect("lockspan");
     let took = start.elapsed();
     let (status, said) = outcome(&output);
     assert_eq!((status, &*output.stdout), (1, &b""[..]), "{said}");
-    assert!(took.as_secs_f64() >= 1.5 && took < GENEROUS, "{took:?}");
+    assert!(took.as_secs_f64() >= 4.5 && took < GENEROUS, "{took:?}");
     let holder = format!("session.lock, held by pid {} (flock), up to", shell.pid());
     assert!(said.contains("waiting for ") && said.contains(&holder), "{said}");
-    assert!(said.contains("not free after 1.5 s") && said.contains("--wait"), "{said}");
+    assert!(said.contains("not free after 4.5 s") && said.contains("--wait"), "{said}");
 
     let waiter = Talker::start(home.run(&["--serial", "--", "echo", "ran"]).stderr(Stdio::null()));
     assert!(shell.end().success());
