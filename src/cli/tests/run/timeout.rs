@@ -40,7 +40,7 @@ fn no_lock_is_left_behind() {
 }
 
 #[test]
-#[ignore = "takes half a minute"]
+#[ignore = "half a minute; scripts/test --full runs it"]
 fn no_lock_is_left_behind_in_50_kills() {
     end_at_random_moments(50);
 }
@@ -101,7 +101,7 @@ fn a_holder_that_does_not_listen_gets_time_to_finish() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "a minute; scripts/test --full runs it"]
 fn a_holder_that_never_finishes_is_killed_and_its_lock_removed() {
     let client = client();
     let (home, start) = (Home::new(), Instant::now());

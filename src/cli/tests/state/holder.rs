@@ -50,7 +50,7 @@ impl Holder {
 }
 
 #[test]
-#[ignore = "a process of other tests"]
+#[ignore = "a process of other tests, which start it"]
 fn a_process_that_holds_the_lock() {
     let Some(directory) = std::env::var_os(VARIABLE) else { return };
     let (mut kernel, slot) = (Linux::new(), Slot::new());
