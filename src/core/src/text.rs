@@ -53,8 +53,15 @@ impl<'a> Text<'a> {
 
     /// Appends each byte as two hexadecimal digits.
     pub fn hexadecimal_bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        for &byte in bytes {
-            self.bytes(&hexadecimal(byte));
+        let room = self.buffer.get_mut(self.used..).unwrap_or_default();
+        match room.get_mut(..2 * bytes.len()) {
+            Some(digits) => {
+                for (digits, &byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+                    *digits = [hexadecimal_digit(byte >> 4), hexadecimal_digit(byte & 15)];
+                }
+                self.used += 2 * bytes.len();
+            }
+            None => self.used = OVERFLOWED,
         }
         self
     }
@@ -67,7 +74,7 @@ impl<'a> Text<'a> {
             match byte {
                 b'"' | b'\\' => self.bytes(&[b'\\', byte]),
                 0x20..=0x7e => self.bytes(&[byte]),
-                _ => self.bytes(b"\\u00").bytes(&hexadecimal(byte)),
+                _ => self.bytes(b"\\u00").hexadecimal_bytes(&[byte]),
             };
         }
         self
@@ -86,9 +93,9 @@ pub fn copy(to: &mut [u8], from: &[u8]) -> Option<()> {
     Some(())
 }
 
-fn hexadecimal(byte: u8) -> [u8; 2] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+/// The digit of a number below 16.
+fn hexadecimal_digit(number: u8) -> u8 {
+    if number < 10 { b'0' + number } else { b'a' - 10 + number }
 }
 
 /// What there is between blanks and ends of lines.

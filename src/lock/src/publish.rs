@@ -43,7 +43,7 @@ pub fn replace<F: Content>(file: &mut F, old: &[u8], new: &mut [u8], length: usi
 
 /// Makes a file as long as `length` with spaces, if it is shorter, so that what comes has its room on the disk.
 fn make_room<F: Content>(file: &mut F, mut end: usize, length: usize) -> Result<()> {
-    const SPACES: [u8; 256] = [b' '; 256];
+    const SPACES: [u8; 64] = [b' '; 64];
     let old = end;
     while end < length {
         let wanted = SPACES.get(..length - end).unwrap_or(&SPACES);

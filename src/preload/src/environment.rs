@@ -3,18 +3,21 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use libc::AT_SECURE;
 use lockspan_core::settings::{self, Mode};
 
 use crate::configuration;
 use crate::events;
+use crate::imports;
+use crate::initial::Initial;
 
 /// The value of a variable, for as long as the host does not change its environment.
 pub fn variable(name: &CStr) -> Option<&'static CStr> {
     // SAFETY: `name` is a C string; what getenv returns is one, or NULL. Like every caller of getenv we trust
     // the host not to change the variable while we look at it; what is kept is copied.
     unsafe {
-        let value = libc::getenv(name.as_ptr());
-        if value.is_null() { None } else { Some(CStr::from_ptr(value)) }
+        let value = imports::getenv(name.as_ptr());
+        if value.is_null() { None } else { Some(imports::c_string(value)) }
     }
 }
 
@@ -42,9 +45,8 @@ pub fn allows_rollback() -> bool {
 }
 
 /// Whether this program has more rights than its caller, whose environment it must not follow then.
-pub fn is_privileged() -> bool {
-    // SAFETY: has no precondition.
-    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+pub fn is_privileged(initial: Initial) -> bool {
+    initial.auxiliary(AT_SECURE) != 0
 }
 
 /// Reads what [`mode`] tells, if nobody has: where there is no path of ours on the stack, for stacks may be small.
@@ -75,7 +77,7 @@ pub fn mode() -> Mode {
 }
 
 fn read_mode() -> Mode {
-    if is_privileged() {
+    if is_privileged(Initial::UNKNOWN) {
         return Mode::Off;
     }
     let mode = settings::mode(

@@ -22,6 +22,8 @@ mod exit;
 mod file_lock;
 mod gate;
 mod hook;
+mod imports;
+mod initial;
 mod matching;
 mod memory;
 mod operations;

@@ -2,7 +2,7 @@
 //!
 //! A path is compared by its last component first; where it lies is for [`crate::directory`] to say.
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{c_char, c_int};
 
 use lockspan_core::config::{MAX_STORES, Store, StoreLock, StorePath};
 use lockspan_core::names::{
@@ -17,6 +17,7 @@ use crate::configuration;
 use crate::credentials::refresh;
 use crate::directory::{self, CLAUDE, Directory};
 use crate::environment::value;
+use crate::imports::c_string;
 
 /// How many locks there may be: those of Claude Code, and one for each store that the configuration adds.
 pub const MAX_LOCKS: usize = LOCKS.len() + MAX_STORES;
@@ -90,7 +91,7 @@ fn name_of(store: &Store<'static>) -> &'static [u8] {
 #[inline(never)]
 pub unsafe fn target(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<(usize, Asked)> {
     // SAFETY: the caller passed a path, and its length was taken before.
-    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    let path = unsafe { c_string(path) }.to_bytes();
     let (parent, last) = split_last(path)?;
     let stem = last.strip_suffix(LOCK_SUFFIX)?;
     let (index, asked) = match LOCKS.iter().position(|names| names.stem == stem) {
@@ -142,7 +143,7 @@ impl Path<'_> {
 #[inline(never)]
 pub unsafe fn credentials(at: c_int, path: *const c_char, kernel: &mut Linux) -> Option<Whose> {
     // SAFETY: the caller passed a path, and its length was taken before.
-    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    let path = unsafe { c_string(path) }.to_bytes();
     let (parent, last) = split_last(path)?;
     if path.last() == Some(&b'/') || !is_credentials_name(last) {
         return None;

@@ -1,11 +1,12 @@
 //! The main program as the loader has mapped it. Finding out about it reads nothing but its headers.
 
-use core::ffi::{c_int, c_void};
 use core::slice;
 
-use libc::{Elf64_Phdr, PF_R, PF_X, PT_LOAD, PT_NOTE, dl_phdr_info, size_t};
+use libc::{AT_PHDR, AT_PHNUM, Elf64_Phdr, PF_R, PF_X, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR};
 use lockspan_core::sites::BuildId;
 use lockspan_lock::sys::{self, Descriptor};
+
+use crate::initial::Initial;
 
 /// The main program.
 pub struct Program {
@@ -14,25 +15,17 @@ pub struct Program {
     segments: &'static [Elf64_Phdr],
 }
 
-/// The main program, which is the first object that dl_iterate_phdr(3) shows, also where the loader was started
-/// as a command. Calls of this process's own loader only: `None` if it shows nothing.
-pub fn main() -> Option<Program> {
-    unsafe extern "C" fn first(info: *mut dl_phdr_info, _: size_t, found: *mut c_void) -> c_int {
-        // SAFETY: the loader's description of an object, which stays as long as that is loaded; the main program
-        // stays. `found` is what is passed below.
-        unsafe {
-            let info = &*info;
-            if !info.dlpi_phdr.is_null() {
-                let segments = slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into());
-                *found.cast::<Option<Program>>() = Some(Program { base: info.dlpi_addr, segments });
-            }
-        }
-        1
+/// The main program, as the auxiliary vector describes it.
+pub fn main(initial: Initial) -> Program {
+    let headers = initial.auxiliary(AT_PHDR) as *const Elf64_Phdr;
+    if headers.is_null() {
+        return Program { base: 0, segments: &[] };
     }
-    let mut found: Option<Program> = None;
-    // SAFETY: the callback takes what it is passed.
-    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut found).cast()) };
-    found
+    // SAFETY: these are mapped as long as the program runs.
+    let segments = unsafe { slice::from_raw_parts(headers, initial.auxiliary(AT_PHNUM) as usize) };
+    let program = Program { base: 0, segments };
+    let own = program.of_kind(PT_PHDR).map_or(0, |own| (headers.addr() as u64).wrapping_sub(own.p_vaddr));
+    Program { base: own, segments }
 }
 
 /// Where a piece of code of the program is.
@@ -44,6 +37,16 @@ pub struct Place {
 }
 
 impl Program {
+    /// Whether this is musl's loader, which was started as a command and leaves itself in the vector: a program has an
+    /// interpreter.
+    pub fn is_loader(&self) -> bool {
+        self.of_kind(PT_INTERP).is_none()
+    }
+
+    fn of_kind(&self, kind: u32) -> Option<&'static Elf64_Phdr> {
+        self.segments.iter().find(|segment| segment.p_type == kind)
+    }
+
     /// The program's build-id, if it has one of the usual kind.
     pub fn build_id(&self) -> Option<&'static BuildId> {
         self.note().map(|(build_id, _)| build_id)

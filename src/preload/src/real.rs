@@ -10,6 +10,7 @@ use core::ptr;
 
 use once_cell::race::OnceNonZeroUsize;
 
+use crate::imports;
 use crate::shell::set_errno;
 
 /// Where one real function is.
@@ -30,7 +31,7 @@ impl Real {
         let find = || {
             // SAFETY: the caller's promise. dlsym tells the caller's library by the return address, so that
             // it must be called from here, and not as a tail call: its result is still looked at.
-            let address = unsafe { libc::dlsym(libc::RTLD_NEXT, name()) };
+            let address = unsafe { imports::dlsym(libc::RTLD_NEXT, name()) };
             let absent = if is_pointer { no_pointer as *const () } else { failure as *const () };
             let absent = NonZeroUsize::new(absent as usize).unwrap_or(NonZeroUsize::MIN);
             NonZeroUsize::new(address as usize).unwrap_or(absent)

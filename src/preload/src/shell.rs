@@ -6,12 +6,14 @@ use core::ffi::{c_char, c_int, c_long};
 
 use lockspan_core::Time;
 
+use crate::imports;
+
 /// The addresses that may hold a path. Pointers outside are left to the kernel, which answers EFAULT.
 #[cfg(target_arch = "x86_64")]
-const PLAUSIBLE: core::ops::Range<usize> = 4096..0x7fff_ffff_f000;
+pub const PLAUSIBLE: core::ops::Range<usize> = 4096..0x7fff_ffff_f000;
 /// The top byte of an address may carry a tag.
 #[cfg(not(target_arch = "x86_64"))]
-const PLAUSIBLE: core::ops::Range<usize> = 4096..usize::MAX - 4096;
+pub const PLAUSIBLE: core::ops::Range<usize> = 4096..usize::MAX - 4096;
 
 /// How the path of a lock ends, unless a slash follows.
 pub const LOCK: u32 = u32::from_le_bytes(*b"lock");
@@ -23,24 +25,10 @@ pub const SLASH: u32 = b'/' as u32;
 /// The last four bytes of a path, or a number below 4 if it has none. No system call, no allocation.
 ///
 /// A path at an address that is neither plainly wrong nor readable faults here instead of in the kernel.
-#[inline(never)]
-pub unsafe extern "C" fn tail(path: *const c_char) -> u32 {
-    // SAFETY: the caller hands a path to a function that takes a C string.
-    if PLAUSIBLE.contains(&path.addr()) { unsafe { tail_of_string(path) } } else { 0 }
-}
-
-/// The same for a C string. Apart from the check, which then needs no stack.
-#[inline(never)]
-unsafe extern "C" fn tail_of_string(path: *const c_char) -> u32 {
-    // SAFETY: a C string.
-    let length = unsafe { libc::strlen(path) };
-    if length < 4 {
-        // In the register already.
-        return length as u32;
-    }
-    // SAFETY: the last four bytes of a string of at least four.
-    u32::from_le_bytes(unsafe { path.add(length - 4).cast::<[u8; 4]>().read() })
-}
+///
+/// # Safety
+/// The caller hands a path to a function that takes a C string.
+pub use crate::hook::machine::tail;
 
 /// Whether a path can be that of a lock.
 pub unsafe fn may_be_lock(path: *const c_char) -> bool {
@@ -71,7 +59,7 @@ pub fn answer(result: Result<(), lockspan_lock::sys::Errno>) -> c_long {
 /// Sets errno. Nothing may follow it in a hook.
 pub fn set_errno(errno: c_int) {
     // SAFETY: the C library's own location of this thread's errno.
-    unsafe { *libc::__errno_location() = errno };
+    unsafe { *imports::__errno_location() = errno };
 }
 
 /// A buffer in which a look at a file is returned.

@@ -24,6 +24,8 @@
 //!
 //! Nothing here knows what a program's memory holds. Who patches must compare every byte.
 
+use core::ffi::CStr;
+
 mod numbers;
 mod text;
 
@@ -40,7 +42,7 @@ pub const MACHINE: &[u8] = Machine::HERE.name();
 pub const DIRECTORY: &[u8] = b"/var/lib/lockspan";
 
 /// What a table's file name has behind the build-id.
-pub const SUFFIX: &[u8] = b".sites";
+pub const SUFFIX: &CStr = c".sites";
 
 /// A build whose sites are compiled in.
 struct Build {

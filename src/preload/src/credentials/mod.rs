@@ -33,6 +33,7 @@ use crate::directory;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::file_lock;
+use crate::imports::c_string;
 use crate::matching::{self, Whose};
 use crate::operations::{self, seen_path, undisturbed};
 
@@ -83,7 +84,7 @@ pub enum Opened {
 #[inline(never)]
 pub unsafe fn opened(at: c_int, path: *const c_char, flags: c_int) -> Opened {
     // SAFETY: the caller's path, whose length was taken before.
-    let path_bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
+    let path_bytes = unsafe { c_string(path) }.to_bytes();
     if environment::mode() == Mode::Redirect
         && let Some((_, name)) = split_last(path_bytes)
     {
@@ -167,7 +168,7 @@ unsafe fn try_replace(
         return None;
     }
     // SAFETY: the caller's path.
-    let from = unsafe { CStr::from_ptr(from) };
+    let from = unsafe { c_string(from) };
     undisturbed(&mut kernel, |kernel| {
         let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
         let keeps_file = configuration::inode_preserving() || kernel.credentials_are_mounted();

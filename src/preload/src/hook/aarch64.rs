@@ -1,9 +1,10 @@
 //! aarch64: what a hook does until it is known that the call concerns us; see `x86_64.rs`.
 
 use core::arch::naked_asm;
+use core::ffi::c_char;
 
 use super::{STRAIGHT, serve};
-use crate::shell::{CREDENTIALS, LOCK, SLASH, tail};
+use crate::shell::{CREDENTIALS, LOCK, PLAUSIBLE, SLASH};
 
 /// A hook whose path, the argument `$path`, decides: it may be a lock or, with `$either`, the credentials file.
 macro_rules! path_hook {
@@ -54,6 +55,32 @@ macro_rules! gate_hook {
 }
 
 pub(crate) use {gate_hook, pass_hook, path_hook};
+
+/// See [`crate::shell::tail`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn tail(path: *const c_char) -> u32 {
+    naked_asm!(
+        "sub x9, x0, #{lowest}",
+        "mov x10, #{span}",
+        "cmp x9, x10",
+        "b.hs 2f",
+        "stp x0, x30, [sp, #-16]!",
+        "bl strlen",
+        "ldp x9, x30, [sp], #16",
+        "cmp x0, #4",
+        // Less than four bytes: the length is the answer.
+        "b.lo 3f",
+        "add x9, x9, x0",
+        "ldur w0, [x9, #-4]",
+        "3:",
+        "ret",
+        "2:",
+        "mov w0, #0",
+        "ret",
+        lowest = const PLAUSIBLE.start,
+        span = const PLAUSIBLE.end - PLAUSIBLE.start,
+    )
+}
 
 /// Looks at the argument `PATH`, with the row in w16, and goes on to [`pass`].
 ///

@@ -4,9 +4,10 @@
 //! caller put them, but for the look at the path, which libc's strlen takes part in.
 
 use core::arch::naked_asm;
+use core::ffi::c_char;
 
 use super::{STRAIGHT, serve};
-use crate::shell::{CREDENTIALS, LOCK, SLASH, tail};
+use crate::shell::{CREDENTIALS, LOCK, PLAUSIBLE, SLASH};
 
 /// A hook of so many arguments whose path, the argument `$path`, decides: it may be a lock or, with `$either`, the
 /// credentials file.
@@ -66,6 +67,31 @@ macro_rules! gate_hook {
 }
 
 pub(crate) use {gate_hook, pass_hook, path_hook};
+
+/// See [`crate::shell::tail`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn tail(path: *const c_char) -> u32 {
+    naked_asm!(
+        "lea rax, [rdi - {lowest}]",
+        "mov rcx, {span}",
+        "cmp rax, rcx",
+        "jae 2f",
+        "push rdi",
+        "call strlen@PLT",
+        "pop rcx",
+        "cmp rax, 4",
+        // Less than four bytes: the length is the answer.
+        "jb 3f",
+        "mov eax, [rcx + rax - 4]",
+        "3:",
+        "ret",
+        "2:",
+        "xor eax, eax",
+        "ret",
+        lowest = const PLAUSIBLE.start,
+        span = const PLAUSIBLE.end - PLAUSIBLE.start,
+    )
+}
 
 /// Looks at the argument `PATH`, with the row on the stack, and goes on to the original, or to [`slow`].
 ///

@@ -19,10 +19,11 @@ use core::ffi::CStr;
 use lockspan_core::settings::Mode;
 use lockspan_core::sites::{self, BuildId, MACHINE, Sites};
 use lockspan_core::text::Text;
-use lockspan_lock::sys;
+use lockspan_lock::sys::{self, Errno};
 
 use crate::environment;
 use crate::events::{self, Event};
+use crate::initial::Initial;
 use crate::memory::Memory;
 use crate::program::Program;
 
@@ -63,18 +64,31 @@ impl Blind {
 }
 
 /// Reaches the raw calls of a program, if its sites are known.
-pub fn reach(program: &Program, build_id: &BuildId) {
+pub fn reach(program: &Program, initial: Initial) {
+    if program.is_loader() {
+        return patched(program, Err(Blind::NoFile));
+    }
+    let Some(build_id) = program.build_id() else { return };
     if let Some(packed) = sites::builtin(build_id) {
         return patched(program, Ok(Sites::Builtin(packed)));
     }
-    let mut path = [0; 512];
-    let Some(path) = table_path(build_id, &mut path) else { return };
-    // Every process comes here, and to read all settings would cost each of them a thousand instructions.
-    if environment::variable(c"LOCKSPAN_DISABLE").is_some() && environment::mode() == Mode::Off {
+    if initial.variable(c"LOCKSPAN_DISABLE").is_some() && environment::mode() == Mode::Off {
         return;
     }
+    // Where the table of a build is that is not compiled in.
+    let directory = initial.variable(c"LOCKSPAN_SITES").map_or(sites::DIRECTORY, CStr::to_bytes);
+    if directory.first() != Some(&b'/') {
+        return;
+    }
+    let mut buffer = [0; 512];
+    let mut path = Text::new(&mut buffer);
+    path.bytes(directory).bytes(b"/").hexadecimal_bytes(build_id).bytes(sites::SUFFIX.to_bytes_with_nul());
+    let Some(path) = path.finish() else { return };
+    // SAFETY: one NUL was put at the end, and there is none in a variable.
+    let path = unsafe { CStr::from_bytes_with_nul_unchecked(path) };
     let file = match sys::open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
         Ok(file) => file,
+        Err(Errno::NOENT) => return,
         // There is one, and libc's calls alone would be half of a lock.
         Err(_) if sys::stat(libc::AT_FDCWD, path, 0).is_ok() => {
             return patched(program, Err(Blind::UnreadableTable));
@@ -100,18 +114,6 @@ fn patched(program: &Program, sites: Result<Sites<'_>, Blind>) {
         }
     };
     events::record(Event { lock: "", event, detail, errno: 0, took: 0 });
-}
-
-/// Where the table of a build is that is not compiled in.
-fn table_path<'a>(build_id: &BuildId, buffer: &'a mut [u8]) -> Option<&'a CStr> {
-    let directory = environment::value(c"LOCKSPAN_SITES").unwrap_or(sites::DIRECTORY);
-    if directory.first() != Some(&b'/') {
-        return None;
-    }
-    let mut text = Text::new(buffer);
-    text.bytes(directory).bytes(b"/").hexadecimal_bytes(build_id).bytes(sites::SUFFIX).bytes(b"\0");
-    text.finish().and_then(sys::c_string)?;
-    sys::c_string(buffer)
 }
 
 /// Tables are far smaller.

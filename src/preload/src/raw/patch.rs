@@ -13,6 +13,7 @@ use lockspan_core::text::copy;
 use lockspan_lock::sys::{self, Descriptor, Errno};
 
 use super::{Blind, entry};
+use crate::imports;
 use crate::memory::Memory;
 use crate::program::{Place, Program};
 
@@ -242,6 +243,6 @@ fn make_code(memory: &Memory) -> Result<(), Blind> {
 
 fn page_size() -> usize {
     // SAFETY: has no precondition. Every kernel tells it.
-    let size = unsafe { libc::getauxval(libc::AT_PAGESZ) } as usize;
+    let size = unsafe { imports::getauxval(libc::AT_PAGESZ) } as usize;
     if size.is_power_of_two() { size } else { 4096 }
 }
