@@ -145,8 +145,26 @@ const CASES: &[Case] = &[
         "umount .claude; mkdir lower upper work; mv .claude/.credentials.json lower
          mount -t tmpfs none /mnt; mkdir /mnt/upper /mnt/work
          mount -t overlay overlay -o lowerdir=lower,upperdir=/mnt/upper,workdir=/mnt/work .claude; chmod 700 .claude",
-        "",
-        &[("filesystem", "warning", "overlay")],
+        "--probe",
+        // There a lock ends when its descriptor is closed, though the file is mapped, as the library's are.
+        &[
+            ("filesystem", "warning", "overlay"),
+            ("probe-flock", "warning", "a second open and a second process"),
+            ("probe-byte-lock", "warning", "a second open and a second process"),
+        ],
+    )),
+    as_root(case(
+        "a file of a container's own layer",
+        "umount .claude; mkdir layer; mv .claude/.credentials.json layer; touch .claude/.credentials.json
+         mount -t tmpfs none /mnt; mkdir /mnt/upper /mnt/work
+         mount -t overlay overlay -o lowerdir=layer,upperdir=/mnt/upper,workdir=/mnt/work layer
+         mount --bind layer/.credentials.json .claude/.credentials.json",
+        "--probe",
+        &[
+            ("layout", "ok", "file mount"),
+            ("filesystem", "warning", "overlay"),
+            ("probe-byte-lock", "warning", "the library changes nothing"),
+        ],
     )),
     as_root(case("read-only", "mount -o remount,ro,bind .claude", "", &[("read-only", "error", "")])),
     case(

@@ -6,6 +6,7 @@
 //! It must never start a client, refresh a token or print one: tokens are compared by hash, in memory.
 
 mod fix;
+mod kept;
 mod layout;
 mod library;
 mod locks;

@@ -8,13 +8,18 @@ use rustix::fs::Access;
 use rustix::io::Errno;
 
 use super::{Outcome, Problem, Subject, fault, skipped};
-use crate::layout::Mount;
+use crate::layout::{Kind, Layout, Mount, layout};
 
 /// Filesystems of one kernel, on which mkdir excludes and flock and birth times tell the truth.
 const TRUSTED: [&str; 9] = ["bcachefs", "btrfs", "ext4", "f2fs", "ramfs", "tmpfs", "ubifs", "xfs", "zfs"];
 
 pub fn filesystem(subject: &Subject<'_>) -> Outcome {
-    let filesystem = Mount::of(subject.directory()?)?.filesystem;
+    let Layout { kind, mount } =
+        layout(subject.directory()?).map_err(|error| Problem::Skipped(format!("{error:#}")))?;
+    if kind == Kind::File {
+        return filesystem_of_file(Mount::of(&subject.credentials()?)?.filesystem);
+    }
+    let filesystem = mount.filesystem;
     match filesystem.as_str() {
         trusted if TRUSTED.contains(&trusted) => Ok(filesystem),
         "overlay" => fault(
@@ -25,6 +30,18 @@ pub fn filesystem(subject: &Subject<'_>) -> Outcome {
             format!("{filesystem}: may not be coherent between hosts"),
             "lockspan doctor --probe    # in both containers at the same time",
         ),
+    }
+}
+
+/// No other container can be met by a file: a probe finds out about this host alone.
+fn filesystem_of_file(filesystem: String) -> Outcome {
+    const ADVICE: &str = "mount the directory instead of the file";
+    match filesystem.as_str() {
+        trusted if TRUSTED.contains(&trusted) => Ok(filesystem),
+        "overlay" => {
+            fault("overlay: locks on a mounted file do not last, the library changes nothing", ADVICE)
+        }
+        _ => fault(format!("{filesystem}: locks on a mounted file may not reach other hosts"), ADVICE),
     }
 }
 

@@ -13,9 +13,8 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{Flock, FlockArg};
-
-use super::{meeting, place};
+use super::kept::Kept;
+use super::place;
 
 /// Another process in the place.
 #[derive(Clone, Debug)]
@@ -30,8 +29,9 @@ pub struct Other {
 pub struct Presence {
     pub place: PathBuf,
     pub id: String,
-    /// Locked in both ways until this is dropped.
-    file: Flock<File>,
+    file: File,
+    /// Of the file, in both ways; held for their drop.
+    _locks: [Kept; 2],
     count: u64,
     chosen: Option<String>,
 }
@@ -49,9 +49,10 @@ impl Presence {
     pub fn new(place: &Path) -> io::Result<Presence> {
         let id = place::unique();
         let file = place::create(place, &format!("{id}{SUFFIX}"))?;
-        meeting::lock_byte(&file)?;
-        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
-        let mut presence = Presence { place: place.to_owned(), id, file, count: 0, chosen: None };
+        let path = place.join(format!("{id}{SUFFIX}"));
+        let locks = [Kept::byte(&path)?, Kept::flock(&path)?];
+        let mut presence =
+            Presence { place: place.to_owned(), id, file, _locks: locks, count: 0, chosen: None };
         presence.beat()?;
         Ok(presence)
     }

@@ -2,7 +2,7 @@
 //! container that probes at the same time. Everything is made in the library's own directory inside the config
 //! directory and removed again.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lockspan_core::names::LOCKS;
 use lockspan_lock::linux::Linux;
-use nix::fcntl::{Flock, FlockArg};
 
+use super::kept::Kept;
 use super::meeting::{self, Met, RACES};
 use super::{Outcome, Problem, Subject, credentials_in, fault, place, skipped};
 
@@ -65,14 +65,13 @@ pub fn probe(directory: &Path) -> io::Result<Probe> {
 fn probe_in(place: &Path, name: &str, own: File, mounted: Option<PathBuf>) -> io::Result<Probe> {
     let file = place.join(name);
     let birth_time = own.metadata()?.created().is_ok();
-    let locked = Flock::lock(own, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+    let locked = Kept::flock(&file)?;
     let flock = meeting::flock_refused(&file)?;
     drop(locked);
     let shared = mounted.as_ref().unwrap_or(&file);
-    let bytes = OpenOptions::new().read(true).write(true).open(shared)?;
-    meeting::lock_byte(&bytes)?;
+    let locked = Kept::byte(shared)?;
     let byte = meeting::byte_refused(shared)?;
-    drop(bytes);
+    drop(locked);
 
     let second = second_process(&file.with_extension("second"))?;
     let file_mount = mounted.is_some();
@@ -136,6 +135,12 @@ pub fn flock(subject: &Subject<'_>) -> Outcome {
 
 pub fn byte_lock(subject: &Subject<'_>) -> Outcome {
     let probe = probed(subject)?;
+    if probe.file_mount && !probe.byte {
+        return fault(
+            "byte lock: a second open can take it as well; nothing excludes here, and the library changes nothing",
+            "mount the directory instead of the file",
+        );
+    }
     locks("byte lock", probe.byte, probe.second.byte_refused)
 }
 
