@@ -13,6 +13,7 @@ use crate::credentials::Login;
 use crate::layout::{Filesystem, Layout};
 use crate::scenarios::run::Setting;
 use crate::server::tokens::Strictness;
+use crate::shared::Shared;
 use crate::spec::{Band, ClientSpec, Program};
 
 const SPECS: &str = "\
@@ -100,6 +101,8 @@ pub enum Scenario {
     /// What the library costs a client's start: time and memory of `--version`, with it and without
     #[command(after_help = SPECS)]
     Start(StartArgs),
+    /// `lockspan doctor --probe` in two containers at once; what does it say of the filesystem?
+    Probe(ProbeArgs),
     /// A command that makes its own containers, with podman at hand: for the recipes in examples/
     #[command(after_help = SPECS)]
     Recipe(RecipeArgs),
@@ -164,9 +167,9 @@ pub struct PlaceArgs {
     /// The filesystem of private homes
     #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs)]
     pub home: Filesystem,
-    /// The filesystem of what is shared (tmpfs or ext4)
-    #[arg(long, value_enum, default_value_t = Filesystem::Tmpfs, value_parser = shared_filesystem())]
-    pub shared: Filesystem,
+    /// The filesystem of what is shared
+    #[arg(long, value_enum, default_value_t = Shared::Tmpfs)]
+    pub shared: Shared,
     /// What makes the containers
     #[arg(long, value_enum, default_value_t = container::Kind::Namespaces)]
     pub engine: container::Kind,
@@ -190,9 +193,13 @@ impl PlaceArgs {
     pub fn words(&self) -> String {
         let layout = self.layout.to_possible_value();
         let layout = layout.as_ref().map(clap::builder::PossibleValue::get_name).unwrap_or_default();
+        let shared = match self.shared.to_possible_value() {
+            Some(name) if self.shared != Shared::Tmpfs => format!(" on {}", name.get_name()),
+            _ => String::new(),
+        };
         match self.engine {
-            container::Kind::Namespaces => format!("layout {layout}"),
-            container::Kind::Podman => format!("layout {layout}, podman"),
+            container::Kind::Namespaces => format!("layout {layout}{shared}"),
+            container::Kind::Podman => format!("layout {layout}{shared}, podman"),
         }
     }
 }
@@ -534,6 +541,14 @@ pub struct StartArgs {
     pub larger_by: Option<f64>,
 }
 
+/// Options of `probe`.
+#[derive(Clone, Debug, Args)]
+pub struct ProbeArgs {
+    /// What the containers are.
+    #[command(flatten)]
+    pub setting: SettingArgs,
+}
+
 /// Options of `recipe`.
 #[derive(Clone, Debug, Args)]
 pub struct RecipeArgs {
@@ -594,7 +609,7 @@ impl Scenario {
             Self::Start(args) => vec![args.client.program],
             Self::Recipe(args) => vec![args.client.program],
             Self::Fetch { specs } => all(specs),
-            Self::Matrix(_) | Self::Container => Vec::new(),
+            Self::Probe(_) | Self::Matrix(_) | Self::Container => Vec::new(),
         }
     }
 
@@ -616,8 +631,10 @@ impl Scenario {
             Self::Stale(args) => any(args.single.library, &[args.single.client]),
             Self::Logout(args) => any(args.single.library, &[args.single.client]),
             Self::Start(_) => true,
-            // Its containers have the library that the command puts there.
-            Self::Recipe(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => false,
+            // A probe needs none; the containers of a recipe have the library that its command puts there.
+            Self::Probe(_) | Self::Recipe(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => {
+                false
+            }
         }
     }
 
@@ -633,6 +650,7 @@ impl Scenario {
             Self::ReadOnly(args) => Some(args.single.setting.setting()),
             Self::Stale(args) => Some(args.single.setting.setting()),
             Self::Logout(args) => Some(args.single.setting.setting()),
+            Self::Probe(args) => Some(args.setting.setting()),
             Self::Start(_) | Self::Recipe(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => None,
         }
     }
@@ -660,14 +678,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .ok_or_else(|| "expected NAME=VALUE".to_owned())
-}
-
-fn shared_filesystem() -> impl clap::builder::TypedValueParser<Value = Filesystem> {
-    use clap::builder::TypedValueParser;
-    clap::builder::EnumValueParser::<Filesystem>::new().try_map(|kind| match kind {
-        Filesystem::Overlay => Err("an overlay is private to its container"),
-        Filesystem::Tmpfs | Filesystem::Ext4 => Ok(kind),
-    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::container::Step;
 use crate::credentials::Login;
 use crate::sandbox::HOME;
+use crate::shared::Mounted;
 
 /// What containers share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -28,7 +29,7 @@ pub enum Layout {
     Symlink,
 }
 
-/// The filesystem of a private home or of the shared directory.
+/// The filesystem of a private home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filesystem {
@@ -48,6 +49,8 @@ pub struct Place<'a> {
     pub home: Filesystem,
     /// The directory of the run, in the lab's own mount namespace.
     pub directory: &'a Path,
+    /// The directory that holds whatever is shared.
+    pub shared: &'a Mounted,
     /// Whether what is shared is mounted read-only.
     pub read_only: bool,
     /// Who owns what is shared.
@@ -64,14 +67,9 @@ pub const STATE: &str = r#"{"hasCompletedOnboarding":true}"#;
 pub const STATE_NAME: &str = ".claude.json";
 
 impl Place<'_> {
-    /// The directory that holds whatever is shared.
-    pub fn shared(&self) -> PathBuf {
-        self.directory.join("shared")
-    }
-
     /// What is prepared once, before any container.
     pub fn shared_steps(&self) -> Vec<Step> {
-        let shared = self.shared();
+        let shared = &self.shared.directory;
         let owned = Step::Own { path: shared.clone(), owner: self.owner };
         match self.layout {
             Layout::Dir | Layout::ConfigDir | Layout::Symlink => {
@@ -102,7 +100,7 @@ impl Place<'_> {
     /// What is done in container `number`, whose clients run as `uid`.
     pub fn container_steps(&self, number: usize, uid: u32) -> Vec<Step> {
         let home = Path::new(HOME);
-        let shared = self.shared();
+        let shared = self.shared.view(number);
         if self.layout == Layout::Home {
             return vec![self.bind(&shared.join("home"), home)];
         }
@@ -124,13 +122,13 @@ impl Place<'_> {
             Layout::One => steps.extend([directory(&config), self.credentials_step(&credentials)]),
             Layout::ConfigDir => {
                 let mounted = home.join("shared");
-                steps.extend([directory(&mounted), self.bind(&shared, &mounted)]);
+                steps.extend([directory(&mounted), self.bind(shared, &mounted)]);
             }
             Layout::Symlink => {
                 let mounted = home.join("shared");
                 steps.extend([
                     directory(&mounted),
-                    self.bind(&shared, &mounted),
+                    self.bind(shared, &mounted),
                     // Relative, so that it leads to the same place seen from outside the container.
                     Step::Symlink { target: "shared/claude".into(), path: config },
                 ]);

@@ -17,6 +17,7 @@ mod report;
 mod sandbox;
 mod scenarios;
 mod server;
+mod shared;
 mod spec;
 mod trace;
 mod usage;
@@ -91,10 +92,20 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
         _ => None,
     };
-    let mut sources =
-        Sources { cache, library: None, events: cli.common.events.clone(), node: None, directory: None };
-    if let Scenario::Recipe(args) = &cli.scenario {
-        sources.directory = Some(args.directory.clone());
+    let mut sources = Sources {
+        cache,
+        library: None,
+        events: cli.common.events.clone(),
+        node: None,
+        directory: None,
+        command: None,
+    };
+    match &cli.scenario {
+        Scenario::Recipe(args) => sources.directory = Some(args.directory.clone()),
+        Scenario::Probe(_) => {
+            sources.command = Some(library(cli.common.library_path.as_deref())?.with_file_name("lockspan"));
+        }
+        _ => {}
     }
     if cases.iter().any(|case| case.scenario.needs_library()) {
         sources.library = Some(library(cli.common.library_path.as_deref())?);
@@ -147,6 +158,7 @@ fn scenario(lab: &Lab, scenario: &Scenario) -> Result<Report> {
         Scenario::Stale(args) => scenarios::stale::run(lab, args),
         Scenario::Logout(args) => scenarios::logout::run(lab, args),
         Scenario::Start(args) => scenarios::start::run(lab, args),
+        Scenario::Probe(args) => scenarios::probe::run(lab, args),
         Scenario::Recipe(args) => scenarios::recipe::run(lab, args),
         Scenario::Matrix(_) | Scenario::Fetch { .. } | Scenario::Container => {
             anyhow::bail!("only scenarios can be run in a set")
@@ -156,6 +168,7 @@ fn scenario(lab: &Lab, scenario: &Scenario) -> Result<Report> {
 
 /// The programs of all cases, each once.
 fn programs(cases: &[Case]) -> Result<Vec<Program>> {
+    ensure!(!cases.is_empty(), "no scenario has that name");
     let mut seen = BTreeSet::new();
     let mut programs = Vec::new();
     for program in cases.iter().flat_map(|case| case.scenario.programs()) {
@@ -163,7 +176,6 @@ fn programs(cases: &[Case]) -> Result<Vec<Program>> {
             programs.push(program);
         }
     }
-    ensure!(!programs.is_empty(), "no scenario has that name");
     Ok(programs)
 }
 

@@ -29,6 +29,8 @@ pub struct Sources {
     pub cache: PathBuf,
     /// The library, if any client is to have it.
     pub library: Option<PathBuf>,
+    /// The command, if a scenario runs it.
+    pub command: Option<PathBuf>,
     /// Where the library is to write events.
     pub events: Option<PathBuf>,
     /// Node, if any client needs it.
@@ -43,6 +45,8 @@ pub struct Sandbox {
     pub packages: PathBuf,
     /// The library.
     pub library: Option<PathBuf>,
+    /// The command.
+    pub command: Option<PathBuf>,
     /// Where the library writes events.
     pub events: Option<PathBuf>,
     /// Node.
@@ -87,6 +91,7 @@ pub fn prepare(sources: &Sources) -> Result<Sandbox> {
     let cache = open_path(&sources.cache)?;
     let events = sources.events.as_deref().map(open_path).transpose()?;
     let node = sources.node.as_deref().map(open_path).transpose()?;
+    let command = sources.command.as_deref().map(open_path).transpose()?;
     let directory = sources.directory.as_deref().map(open_path).transpose()?;
     let library = match &sources.library {
         Some(path) => Some(fs::read(path).with_context(|| {
@@ -120,15 +125,15 @@ pub fn prepare(sources: &Sources) -> Result<Sandbox> {
     };
     let events = bind_below(events, "events")?;
     let directory = bind_below(directory, "directory")?;
-    let node = match node {
-        Some(descriptor) => {
-            let target = programs.join("node");
-            write(&target, "")?;
-            bind_descriptor(&descriptor, &target)?;
-            Some(target)
-        }
-        None => None,
+    let bind_program = |descriptor: Option<OwnedFd>, name: &str| {
+        let Some(descriptor) = descriptor else { return Ok(None) };
+        let target = programs.join(name);
+        write(&target, "")?;
+        bind_descriptor(&descriptor, &target)?;
+        anyhow::Ok(Some(target))
     };
+    let node = bind_program(node, "node")?;
+    let command = bind_program(command, "lockspan")?;
     let library = match library {
         Some(content) => {
             let target = lab.join("liblockspan.so");
@@ -146,7 +151,7 @@ pub fn prepare(sources: &Sources) -> Result<Sandbox> {
     rustix::mount::mount_bind(&hosts, "/etc/hosts").context("binding over /etc/hosts")?;
 
     raise_loopback()?;
-    Ok(Sandbox { packages, library, events, node, directory, authority, programs, identity })
+    Ok(Sandbox { packages, library, command, events, node, directory, authority, programs, identity })
 }
 
 /// Where the runs of a scenario keep their files.
@@ -162,14 +167,16 @@ pub fn mount(source: &str, target: impl AsRef<Path>, fstype: &str, data: &std::f
         .with_context(|| format!("mounting {fstype} on {}", target.display()))
 }
 
-/// Mounts a new ext4 filesystem that lives in a file. The kernel frees the loop device with the last mount of it.
-pub fn mount_ext4(image: &Path, target: &Path) -> Result<()> {
+/// Mounts a new filesystem, of ext4, xfs or btrfs, that lives in a file. The kernel frees the loop device with the last
+/// mount of it.
+pub fn mount_image(fstype: &str, image: &Path, target: &Path) -> Result<()> {
+    let mebibytes = if fstype == "ext4" { 64 } else { 512 };
     let file = File::create(image).with_context(|| image.display().to_string())?;
     // Sparse: only what is written takes memory.
-    file.set_len(64 << 20)?;
+    file.set_len(mebibytes << 20)?;
     drop(file);
-    run(Command::new("mkfs.ext4").arg("-q").arg("-F").arg(image))?;
-    run(Command::new("mount").args(["-t", "ext4", "-o", "loop"]).arg(image).arg(target))
+    run(Command::new(format!("mkfs.{fstype}")).arg(if fstype == "ext4" { "-qF" } else { "-q" }).arg(image))?;
+    run(Command::new("mount").args(["-t", fstype, "-o", "loop"]).arg(image).arg(target))
 }
 
 /// Makes a directory and its parents.

@@ -49,7 +49,7 @@ impl Step {
                 );
                 sandbox::mount("overlay", path, "overlay", &std::ffi::CString::new(data)?)
             }
-            Self::Ext4 { image, path } => sandbox::mount_ext4(image, path),
+            Self::Ext4 { image, path } => sandbox::mount_image("ext4", image, path),
             Self::Bind { source, path, read_only } => {
                 rustix::mount::mount_bind(source, path)
                     .with_context(|| format!("binding to {}", path.display()))?;

@@ -6,6 +6,7 @@ pub mod killed;
 pub mod logout;
 pub mod long_holder;
 pub mod matrix;
+pub mod probe;
 pub mod race;
 pub mod read_only;
 pub mod reader;

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::Signal;
 use serde::Serialize;
 
-use crate::clients::{self, Task};
+use crate::clients::{self, Launch, Task};
 use crate::container::{Container, Engine, Kind, Process};
 use crate::credentials::{self, Found, Login};
 use crate::layout::{Filesystem, Layout, Place};
@@ -22,6 +22,7 @@ use crate::sandbox::{self, HOME, Sandbox};
 use crate::server::http::ANSWER;
 use crate::server::tokens::{Pair, Strictness, TokenFamily};
 use crate::server::{Behaviour, Server};
+use crate::shared::{Mounted, Shared};
 use crate::spec::Program;
 use crate::trace;
 use crate::usage::{self, Usage};
@@ -57,7 +58,7 @@ pub struct Setting {
     /// The filesystem of private homes.
     pub home: Filesystem,
     /// The filesystem of what is shared.
-    pub shared: Filesystem,
+    pub shared: Shared,
     /// What makes the containers.
     pub engine: Kind,
     /// Whether each container has its own pid namespace.
@@ -120,7 +121,8 @@ pub struct Run<'a> {
     directory: PathBuf,
     containers: Vec<Container<'a>>,
     server: Server,
-    shared_mounted: Option<PathBuf>,
+    /// Unmounted after the containers are gone, which run on it.
+    shared: Mounted,
     keeps_events: bool,
     serial: bool,
     started: usize,
@@ -176,24 +178,19 @@ impl<'a> Run<'a> {
         let start = TokenFamily::new(Strictness::Lenient);
         let Setting { login, expired, .. } = setting;
         let credentials = if expired { login.expired(start.first()) } else { login.fresh(start.first()) };
+        let shared = setting.shared.mount(&directory)?;
+        sandbox::make_directory(&directory.join(OUT))?;
         let place = Place {
             layout: setting.layout,
             home: setting.home,
             directory: &directory,
+            shared: &shared,
             read_only: setting.read_only,
             // A host's user owns what a root container shares with it.
             owner: owners.iter().copied().max().unwrap_or(0),
             login,
             credentials: &credentials,
         };
-        let shared = place.shared();
-        sandbox::make_directory(&shared)?;
-        sandbox::make_directory(&directory.join(OUT))?;
-        let mut shared_mounted = None;
-        if setting.shared == Filesystem::Ext4 {
-            sandbox::mount_ext4(&directory.join("shared.ext4"), &shared)?;
-            shared_mounted = Some(shared);
-        }
         for step in place.shared_steps() {
             step.perform()?;
         }
@@ -208,7 +205,7 @@ impl<'a> Run<'a> {
             containers,
             server: Server::start(behaviour, &lab.sandbox.identity)?,
             directory,
-            shared_mounted,
+            shared,
             keeps_events: false,
             serial: false,
             started: 0,
@@ -293,6 +290,16 @@ impl<'a> Run<'a> {
             File::create(&stderr)?,
         )?;
         Ok(Running { process, client, since, stdout, stderr, events, ended: None })
+    }
+
+    /// Starts a command that is no client in a container, as root; what it prints goes to the file.
+    pub fn start_command(&mut self, container: usize, launch: &Launch) -> Result<(Process, PathBuf)> {
+        let index = self.started;
+        self.started += 1;
+        let [stdout, stderr] = ["stdout", "stderr"].map(|name| self.scratch(&format!("{index}.{name}"), 0));
+        let (stdout, stderr) = (stdout?, File::create(stderr?)?);
+        let output = File::create(&stdout)?;
+        Ok((self.containers[container].spawn(launch, 0, output, stderr)?, stdout))
     }
 
     /// A path inside a container, as seen from outside.
@@ -424,9 +431,7 @@ impl<'a> Run<'a> {
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         self.containers.clear();
-        if let Some(mounted) = &self.shared_mounted {
-            let _ = rustix::mount::unmount(mounted, rustix::mount::UnmountFlags::DETACH);
-        }
+        self.shared.unmount();
         // Only memory is at stake: the tmpfs goes with the lab.
         let _ = fs::remove_dir_all(&self.directory);
     }

@@ -15,6 +15,7 @@ use crate::layout::{Filesystem, Layout};
 use crate::report::Report;
 use crate::server::tokens::Strictness;
 use crate::server::{Behaviour, Rotation};
+use crate::shared::Shared;
 use crate::spec::Program;
 
 /// Turns that are not counted: the first ones read the program from disk.
@@ -50,7 +51,7 @@ pub fn run(lab: &Lab, args: &StartArgs) -> Result<Report> {
     let setting = Setting {
         layout: Layout::Dir,
         home: Filesystem::Tmpfs,
-        shared: Filesystem::Tmpfs,
+        shared: Shared::Tmpfs,
         engine: Kind::Namespaces,
         pid_namespace: false,
         read_only: false,
