@@ -371,6 +371,11 @@ const CASES: &[Case] = &[
             ("probe-other-locks", "warning", "flock"),
         ],
     ),
+    case("a filesystem that locks as NFS does", "export LD_PRELOAD=$LIBRARY BROKEN=read-only", "--probe", &[
+        ("probe-mkdir", "ok", ""),
+        ("probe-flock", "warning", "a second open and a second process"),
+        ("probe-byte-lock", "ok", ""),
+    ]),
     as_root(case("a probe of a file mount", FILE_MOUNT, "--probe", &[
         ("probe-byte-lock", "ok", ""),
         ("probe-other", "skipped", "only the credentials file"),

@@ -140,11 +140,13 @@ fn race(pair: &Path) -> io::Result<Vec<usize>> {
     Ok(won?.concat())
 }
 
-/// Whether a second open of a file that somebody has locked is refused its flock.
+/// Whether a second open of a file that somebody has locked is refused its flock. As the library's, it is for reading:
+/// NFS locks nothing by that.
 pub fn flock_refused(path: &Path) -> io::Result<bool> {
     match Flock::lock(File::open(path)?, FlockArg::LockExclusiveNonblock) {
         Ok(_) => Ok(false),
         Err((_, Errno::EWOULDBLOCK)) => Ok(true),
+        Err((_, Errno::EBADF)) => Ok(false),
         Err((_, errno)) => Err(errno.into()),
     }
 }

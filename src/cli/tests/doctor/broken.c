@@ -18,6 +18,11 @@ static int broken(const char *what)
 
 int flock(int fd, int operation)
 {
+	/* As NFS does: an exclusive lock needs a file that is open for writing. */
+	if (broken("read-only") && (syscall(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+		errno = EBADF;
+		return -1;
+	}
 	return broken("flock") ? 0 : (int)syscall(SYS_flock, fd, operation);
 }
 
