@@ -107,6 +107,25 @@ def install(package, version, dependencies, work):
     return work
 
 
+def crate(name, version):
+    """Where a program of crates.io is built, as its own lock file says."""
+    return once(f"crate-{name}-{version}", lambda work: build(name, version, work))
+
+
+def build(name, version, work):
+    if not shutil.which("cargo"):
+        raise CannotRun("cargo is missing")
+    done = subprocess.run(
+        ["cargo", "install", "--quiet", "--locked", "--root", work, "--target-dir", work / "target",
+         f"{name}@{version}"],
+        capture_output=True, text=True, check=False,
+    )
+    if done.returncode != 0:
+        raise CannotRun(f"cargo install {name}@{version}: {last_line(done.stderr)}")
+    shutil.rmtree(work / "target")
+    return work
+
+
 def once(name, make):
     """What `make` leaves, in the cache under this name."""
     result = cache() / name
