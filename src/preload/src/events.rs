@@ -49,10 +49,13 @@ pub fn record(event: Event) {
     text.bytes(b"\",\"errno\":").number(event.errno.unsigned_abs().into());
     text.bytes(b",\"took_ms\":").number(event.took).bytes(b"}\n");
     let Some(line) = text.finish() else { return };
-    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NONBLOCK;
+    // Of a FIFO to read, too: nobody is killed by SIGPIPE who reads it himself. A symbolic link may be another's, who
+    // shares the directory.
+    let flags = libc::O_RDWR | libc::O_APPEND | libc::O_CREAT | libc::O_NONBLOCK | libc::O_NOFOLLOW;
     // A signal handler would find a descriptor open that the host knows nothing of.
     let _blocked = sys::block_signals();
-    if sys::may_write(line.len())
+    // What is appended to a file of unknown length may bring the host a signal under any limit.
+    if sys::may_write(usize::MAX)
         && let Ok(file) = sys::open(path, flags, 0o600)
     {
         let _ = sys::write(&file, line);
