@@ -363,7 +363,8 @@ fn runs_on<K: Kernel>(kernel: &mut K, asker: &Owner, record: &Record) -> bool {
 fn make_sibling<K: Kernel>(kernel: &mut K, guard: Option<Identity>, lock: Identity, mode: u32) -> Result<()> {
     match (kernel.mkdir(Place::Sibling, mode), guard) {
         (Err(Errno::EXIST), Some(guard)) => {
-            let sibling = kernel.stat(Place::Sibling)?.identity;
+            // One that is gone by now was there: to the client nothing but EEXIST means that it may try again.
+            let sibling = kernel.stat(Place::Sibling).map_err(|_| Errno::EXIST)?.identity;
             let place = Place::SiblingRecord(sibling_key(sibling));
             if !is_dead_sibling(kernel, guard, Some(lock), sibling) {
                 return Err(Errno::EXIST);
