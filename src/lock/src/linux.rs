@@ -212,10 +212,10 @@ impl Linux {
         })
     }
 
-    /// The identity of an open file of ours, which must be a regular one.
+    /// The identity of an open file of ours, which must be [`plain`].
     fn identity_of(file: &Descriptor) -> Result<Identity> {
-        let (stat, mode) = look(file.number(), c"", AT_EMPTY_PATH)?;
-        if mode & libc::S_IFMT == libc::S_IFREG { Ok(stat.identity) } else { Err(Errno::INVAL) }
+        let (stat, plain) = look(file.number(), c"", AT_EMPTY_PATH)?;
+        if plain { Ok(stat.identity) } else { Err(Errno::INVAL) }
     }
 }
 
@@ -241,8 +241,8 @@ fn give(made: &Descriptor, directory: &libc::stat, mode: u32) {
 }
 
 /// statx(2), with newfstatat's words where statx is refused (a kernel before 4.11, an old seccomp profile).
-/// The second part is the mode.
-fn look(at: i32, path: &CStr, flags: i32) -> Result<(Stat, u32)> {
+/// The second part is whether it is [`plain`].
+fn look(at: i32, path: &CStr, flags: i32) -> Result<(Stat, bool)> {
     let flags = flags | AT_SYMLINK_NOFOLLOW;
     match sys::statx(at, path, flags) {
         Ok(found) => {
@@ -254,16 +254,22 @@ fn look(at: i32, path: &CStr, flags: i32) -> Result<(Stat, u32)> {
             let dev = u64::from(found.stx_dev_major) << 32 | u64::from(found.stx_dev_minor);
             let mtime = Time { sec: found.stx_mtime.tv_sec, nsec: found.stx_mtime.tv_nsec };
             let identity = Identity { dev, ino: found.stx_ino, birth };
-            Ok((Stat { identity, mtime }, found.stx_mode.into()))
+            Ok((Stat { identity, mtime }, plain(found.stx_mode.into(), found.stx_nlink)))
         }
         Err(Errno::NOSYS | Errno::PERM) => {
             let found = sys::stat(at, path, flags)?;
             let identity = Identity { dev: found.st_dev, ino: found.st_ino, birth: Time::default() };
             let mtime = Time { sec: found.st_mtime, nsec: found.st_mtime_nsec as u32 };
-            Ok((Stat { identity, mtime }, found.st_mode))
+            Ok((Stat { identity, mtime }, plain(found.st_mode, found.st_nlink as u32)))
         }
         Err(errno) => Err(errno),
     }
+}
+
+/// Whether it is a regular file without a second name: with one it may be somebody else's file, to which whoever shares
+/// the directory has made a hard link.
+fn plain(mode: u32, names: u32) -> bool {
+    mode & libc::S_IFMT == libc::S_IFREG && names < 2
 }
 
 /// Which directory a path leads to, links followed, relative to the descriptor `at` (or `AT_FDCWD`). An empty
