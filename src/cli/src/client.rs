@@ -3,10 +3,12 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use serde::{Serialize, Serializer};
 
 use crate::{program, settings};
@@ -50,13 +52,27 @@ fn has_key_helper() -> bool {
         .is_ok_and(|settings| settings.get(KEY_HELPER).is_some_and(serde_json::Value::is_string))
 }
 
-/// What is in a file of the client's. One that is no regular file, such as a FIFO, is not read: that could take for
-/// ever.
+/// The client's own files are far smaller. Bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// What is in a file of the client's. One that is no regular file, such as a FIFO, or far too large is not read: that
+/// could take for ever, and whoever shares the directory could have put it there.
 ///
 /// # Errors
-/// The kernel's, or it is no regular file.
+/// The kernel's, or it is no such file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if fs::metadata(path)?.is_file() { fs::read(path) } else { Err(io::Error::other("no regular file")) }
+    let not_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(not_waiting).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("no regular file"));
+    }
+    if found.len() > LARGEST {
+        return Err(io::Error::other("larger than 1 MiB"));
+    }
+    let mut text = Vec::new();
+    file.take(LARGEST).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// A version, by its three numbers.
