@@ -31,8 +31,11 @@ use crate::sys::{self, BlockedSignals, Descriptor};
 /// `PATH_MAX`, with the terminating NUL.
 pub const PATH_MAX: usize = 4096;
 
-/// What is mapped of a guard file; never read or written.
+/// What is mapped of a guard file, or of the credentials file; never read or written.
 const MAPPED: usize = 4096;
+
+/// Where that starts: behind the end of any credentials, which would otherwise be in a debugger's dumps.
+const MAPPED_FROM: usize = 1 << 20;
 
 /// How our own files are opened: a symbolic link or a FIFO in their place must lead nowhere.
 const OPEN: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -312,7 +315,7 @@ fn process_state(pid: Option<u32>) -> Result<(u8, u64)> {
 
 /// Keeps an open file, with its locks, until [`drop_kept`] or the end of this process; see the module's head.
 fn keep(file: &Descriptor) -> Result<u64> {
-    let mapping = sys::map(file, MAPPED, libc::PROT_NONE)?;
+    let mapping = sys::map(file, MAPPED_FROM, MAPPED, libc::PROT_NONE)?;
     if let Err(errno) = sys::keep_from_children(mapping, MAPPED) {
         drop_kept(mapping as u64);
         return Err(errno);

@@ -390,10 +390,11 @@ fn byte_range(byte: i64) -> libc::flock {
     }
 }
 
-/// mmap(2) of a file, private, with this access (unchanged pages are the file's own), at an address of the kernel's choice; the address.
-pub fn map(file: &Descriptor, length: usize, access: c_int) -> Result<usize> {
+/// mmap(2) of a file from `start` on, private, with this access (unchanged pages are the file's own), at an address of
+/// the kernel's choice; the address.
+pub fn map(file: &Descriptor, start: usize, length: usize, access: c_int) -> Result<usize> {
     // SAFETY: a new mapping replaces none.
-    unsafe { call!(SYS_mmap, 0usize, length, access, libc::MAP_PRIVATE, file.0, 0usize) }
+    unsafe { call!(SYS_mmap, 0usize, length, access, libc::MAP_PRIVATE, file.0, start) }
 }
 
 /// memfd_create(2): a file in memory, which no program started from here inherits.

@@ -110,7 +110,7 @@ fn stage(kernel: &mut Linux, flags: c_int) -> Result<Descriptor> {
     let mut path = [0; sys::DESCRIPTOR_PATH];
     let path = sys::descriptor_path(memory.number(), &mut path);
     let staged = sys::open(path, libc::O_WRONLY | flags & libc::O_CLOEXEC, 0)?;
-    let mapping = sys::map(&memory, LARGEST, libc::PROT_READ)?;
+    let mapping = sys::map(&memory, 0, LARGEST, libc::PROT_READ)?;
     // A child that has it could do no harm.
     let _ = sys::keep_from_children(mapping, LARGEST);
     MODE.store(mode, Ordering::Relaxed);
