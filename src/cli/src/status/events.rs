@@ -73,7 +73,7 @@ impl Log {
     }
 
     /// Lines that are no events, such as the first one where it is cut, are passed over.
-    fn parse(text: &[u8], now: i64) -> Log {
+    pub fn parse(text: &[u8], now: i64) -> Log {
         let lines = text.split(|&byte| byte == b'\n');
         Log { events: lines.filter_map(|line| serde_json::from_slice(line).ok()).collect(), now }
     }
@@ -96,7 +96,7 @@ impl Log {
                 "blocked" if event.detail != "refused" => {
                     let new = Refused { first: event.time_ms, last: event.time_ms };
                     let known = refused.entry(process).or_insert(new);
-                    if event.time_ms - known.last > ASKS_AGAIN_WITHIN_MS {
+                    if event.time_ms.saturating_sub(known.last) > ASKS_AGAIN_WITHIN_MS {
                         known.first = event.time_ms;
                     }
                     known.last = event.time_ms;
@@ -107,11 +107,11 @@ impl Log {
                 _ => {}
             }
         }
-        refused.retain(|_, times| self.now - times.last <= ASKS_AGAIN_WITHIN_MS);
+        refused.retain(|_, times| self.now.saturating_sub(times.last) <= ASKS_AGAIN_WITHIN_MS);
         let waiting = refused.into_iter().map(|((host, pid), times)| Waiting {
             pid,
             host: Some(host.to_owned()),
-            since_ms: Some(self.now - times.first),
+            since_ms: Some(self.now.saturating_sub(times.first)),
         });
         waiting.collect()
     }
@@ -131,8 +131,8 @@ impl Log {
                     holders.push(PastHolder {
                         pid: event.pid,
                         host: event.host.clone(),
-                        taken_age_ms: self.now - since,
-                        held_ms: event.time_ms - since,
+                        taken_age_ms: self.now.saturating_sub(since),
+                        held_ms: event.time_ms.saturating_sub(since),
                         wrote_credentials: wrote,
                     });
                 }
@@ -173,6 +173,23 @@ mod tests {
         assert_eq!(log(&refused, 4000).waiting("write"), []);
         let again = [line(1000, "a", 7, "blocked"), line(60_000, "a", 7, "blocked")];
         assert_eq!(waiting(&again, 61_000)[0].since_ms, Some(1000), "it waits for the second time");
+    }
+
+    /// Anybody may write to the log.
+    #[test]
+    fn times_that_no_clock_shows_are_no_trouble() {
+        let times = [i64::MIN, i64::MAX, i64::MIN];
+        let lines: Vec<_> = times
+            .iter()
+            .flat_map(|&time| {
+                ["blocked", "taken", "released", "blocked"].map(|event| line(time, "a", 7, event))
+            })
+            .collect();
+        for now in times {
+            let log = log(&lines, now);
+            assert!(log.waiting("refresh").len() <= 1);
+            assert_eq!(log.last_holders("refresh", None).len(), 3);
+        }
     }
 
     #[test]
