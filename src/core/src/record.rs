@@ -121,7 +121,7 @@ impl Record {
         }
     }
 
-    /// Reads a record. `None` for anything that [`Record::encode`] would not have written, whoever wrote it.
+    /// Reads a record. `None` for anything that is not of its form, whoever wrote it; numbers may have zeros in front.
     #[inline(never)]
     pub fn parse(text: &[u8]) -> Option<Record> {
         if text.len() != RECORD_LENGTH {
