@@ -98,7 +98,7 @@ impl Mount {
     }
 
     /// A line of [mountinfo](https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html), if it is this mount's.
-    fn parse(line: &str, id: u64, is_root: bool) -> Option<Mount> {
+    pub fn parse(line: &str, id: u64, is_root: bool) -> Option<Mount> {
         let (mount, filesystem) = line.split_once(" - ")?;
         let fields: Vec<_> = mount.split(' ').collect();
         let &[own, _, _, root, point, ..] = fields.as_slice() else { return None };
