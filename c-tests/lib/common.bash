@@ -2,17 +2,17 @@
 # shellcheck shell=bash
 #
 # Results go to stdout, one line each: "pass NAME", "skip NAME: reason", "fail NAME" and indented detail.
-# c-tests/run counts them; whatever else a job prints counts as a failure of that job.
+# c-tests/run counts them; whatever else a job prints counts as a failure of that job. PREFIX precedes every name.
 
 set -euo pipefail
 # One language and one zone for the programs of the system.
 export LC_ALL=C TZ=UTC
 
-pass() { printf 'pass %s\n' "$1"; }
-skip() { printf 'skip %s: %s\n' "$1" "$2"; }
+pass() { printf 'pass %s%s\n' "${PREFIX-}" "$1"; }
+skip() { printf 'skip %s%s: %s\n' "${PREFIX-}" "$1" "$2"; }
 # fail NAME < detail
 fail() {
-    printf 'fail %s\n' "$1"
+    printf 'fail %s%s\n' "${PREFIX-}" "$1"
     # Reads to the end: whoever writes must not meet a closed pipe.
     awk 'NR <= 60 { print "    " $0 }'
 }
@@ -41,7 +41,8 @@ make_fixture() {
 }
 
 # The three ways in which everything runs. The environment is rebuilt: nothing of the caller's gets in.
-# in_mode MODE ROOT [NAME=VALUE...] -- COMMAND...: runs COMMAND with HOME in ROOT, in ROOT/work.
+# in_mode MODE ROOT [NAME=VALUE...] -- COMMAND...: runs COMMAND with HOME in ROOT, in ROOT/work. CHECKER, if it is set,
+# is a command that runs it.
 in_mode() {
     local mode=$1 root=$2
     shift 2
@@ -58,9 +59,25 @@ in_mode() {
         shift
     done
     shift
+    local checker=()
+    [ -z "${CHECKER-}" ] || read -r -a checker <<<"$CHECKER"
     # env sets the variables for the command alone: timeout itself runs without the library.
-    (cd "$root/work" && exec timeout --kill-after=5 "${TIME_LIMIT:-60}" env -i "${environment[@]}" "$@")
+    (cd "$root/work" && exec timeout --kill-after=5 "${TIME_LIMIT:-60}" env -i "${environment[@]}" \
+        ${checker[@]+"${checker[@]}"} "$@")
 }
+
+# memcheck LOG: for CHECKER, the command by which valgrind runs a program. Each process writes what is wrong with it to
+# LOG.PID.
+memcheck() {
+    printf 'valgrind -q --suppressions=%s --trace-children=yes --error-exitcode=99 --log-file=%s.%%p' \
+        "$(dirname "${BASH_SOURCE[0]}")/valgrind.supp" "$1"
+}
+
+# complaints LOG: what is wrong, each kind of it once.
+complaints() { sed -n 's/^==[0-9]*== \([^ ]\)/\1/p' "$1".* | sort -u; }
+
+# The library that programs which are built with ASan want first.
+asan_library() { readlink -f "$(cc -print-file-name=libasan.so)"; }
 
 # differences NATIVE OTHER LABEL: prints what differs, if anything does.
 differences() {

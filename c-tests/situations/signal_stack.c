@@ -4,7 +4,12 @@
 #include <sys/auxv.h>
 
 /* The kernel's frame alone takes AT_MINSIGSTKSZ, more than MINSIGSTKSZ where the vector registers are large. */
+#ifdef __SANITIZE_ADDRESS__
+/* It puts space around every variable. */
+#define ROOM 16384
+#else
 #define ROOM 8192
+#endif
 
 int main(void)
 {
