@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <time.h>
 
+#include "moments.h"
 #include "program.h"
 
 static char shared[4096], credentials[4096], temporary[4096];
@@ -580,12 +581,52 @@ static void case_nested(void)
 		CHECK(asked_elsewhere(names[i]) == 0);
 }
 
+#define OLDER(more) PAIR("two", "05", more)
+#define NEWER PAIR("six", "20", "")
+static const char *published;
+
+static void before_moment(void)
+{
+	store(shared, OLD, strlen(OLD));
+	store(temporary, published, strlen(published));
+}
+
+static void renames_published(void)
+{
+	CHECK(mkdir(SIBLING, 0777) == 0 && rmdir(SIBLING) == 0);
+	begin();
+	CHECK(rename(temporary, credentials) == (active() ? 0 : -1));
+}
+
+static void stores_meanwhile(void) { store(shared, NEWER, strlen(NEWER)); }
+
+/* Spaces behind it do no harm. */
+static int is_undone(void)
+{
+	char found[1024] = "";
+	int fd = raw_open(shared, O_RDONLY | O_CLOEXEC, 0);
+	CHECK(fd >= 0 && read(fd, found, sizeof found - 1) >= 0 && close(fd) == 0);
+	return strncmp(found, NEWER, strlen(NEWER)) != 0 || strspn(found + strlen(NEWER), " ") != strlen(found + strlen(NEWER));
+}
+
+/* What somebody else stores in the middle of a publish is overwritten at one moment: that of the write itself, or, with
+ * a content that is shorter, cut off at the moment after it. */
+static void case_moments(void)
+{
+	const char *const contents[] = { OLDER(""), OLDER("                    "), SHORTER };
+	for (int i = 0; i < 3; i++) {
+		published = contents[i];
+		struct moments found = moments(before_moment, renames_published, stores_meanwhile, is_undone);
+		CHECK(found.undone == (active() ? 1 + (i == 2) : 0) && found.all > (active() ? 10 : 1));
+	}
+}
+
 #define NAMED(name) { #name, case_##name }
 static const struct { const char *name; void (*run)(void); } cases[] = {
 	NAMED(publish), NAMED(same), NAMED(other_name), NAMED(errors), NAMED(slash), NAMED(read_only), NAMED(full), NAMED(file_size_limit),
 	NAMED(killed), NAMED(exclude), NAMED(killed_holder), NAMED(forking_holder), NAMED(closing_holder),
 	NAMED(executing_holder), NAMED(nested), NAMED(lease), NAMED(renewed_lease),
-	NAMED(stopped_holder),
+	NAMED(moments), NAMED(stopped_holder),
 };
 
 int main(int argc, char **argv)

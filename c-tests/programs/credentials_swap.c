@@ -1,5 +1,6 @@
 /* Who may put what in the place of the credentials, in a config directory that is shared: argv[1] says which case.
  * Only a process that has not seen what is there, and brings nothing newer, is refused, and quietly. */
+#include "moments.h"
 #include "program.h"
 
 static char credentials[4096], temporary[4096], events[4096];
@@ -175,12 +176,49 @@ static void case_host_lock(void)
 	CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
 }
 
+static void before_moment(void)
+{
+	raw_rmdir(SIBLING);
+	raw_rmdir(IN_DIR);
+	store(credentials, OLD);
+	store(temporary, BLANK);
+}
+
+static void stores_meanwhile(void) { another_writes(PRESENT); }
+static int is_undone(void) { return !holds(PRESENT); }
+
+static void renames_blank(void)
+{
+	cycle();
+	begin();
+	CHECK(rename(temporary, credentials) == 0);
+}
+
+static void closes_blank(void)
+{
+	CHECK(mkdir(SIBLING, 0777) == 0);
+	int fd = open(credentials, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && write(fd, BLANK, strlen(BLANK)) == (ssize_t)strlen(BLANK));
+	begin();
+	CHECK(close(fd) == 0);
+}
+
+/* What somebody else stores in the middle of a publish is overwritten at one moment: that of the rename itself. Without
+ * the library nothing is looked at. */
+static void case_moments(void)
+{
+	struct moments found = moments(before_moment, renames_blank, stores_meanwhile, is_undone);
+	CHECK(active() ? found.undone == 1 && found.all > 10 : found.undone > 0);
+	found = moments(before_moment, closes_blank, stores_meanwhile, is_undone);
+	CHECK(found.undone == active() && found.all > (active() ? 10 : 1));
+}
+
 #define NAMED(name) { #name, case_##name }
 static const struct { const char *name; void (*run)(void); } cases[] = {
 	NAMED(stale), NAMED(logout), NAMED(newer_login), NAMED(unknown), NAMED(restore_of_backup),
 	NAMED(refresh_then_logout), NAMED(seen_again), NAMED(own_login_then_logout), NAMED(own_write_then_logout),
 	NAMED(read_then_logout), NAMED(other_directory), NAMED(login_without_refresh_token), NAMED(fraction),
-	NAMED(host_lock),
+	NAMED(host_lock), NAMED(moments),
 };
 
 int main(int argc, char **argv)

@@ -7,53 +7,64 @@
 //! them leaves a whole content. Within the second step the kernel goes from page to page, so that a content of
 //! more than a page can be torn by a kill; then the file that was to be renamed still has the new one.
 //!
-//! Nothing here keeps others from writing at the same time; that is the caller's business.
+//! Nothing here keeps others from writing at the same time; that is the caller's business. But the look at what is
+//! written over comes last, when there is room already.
 
 use crate::kernel::{Errno, Result};
 
-/// The file, as far as it is needed. Each method is one system call.
-pub trait Content {
+/// The file, as far as it is needed. Each method that changes it is one system call.
+pub trait File {
+    /// What it holds.
+    type Content: AsRef<[u8]>;
+    /// Reads all of it, by one system call in the end. An error if it may not be replaced.
+    fn look(&self) -> Result<Self::Content>;
     /// Writes at an offset; how much was written.
-    fn write_at(&mut self, bytes: &[u8], offset: usize) -> Result<usize>;
+    fn write_at(&self, bytes: &[u8], offset: usize) -> Result<usize>;
     /// Makes the file this long.
-    fn truncate(&mut self, length: usize) -> Result<()>;
+    fn truncate(&self, length: usize) -> Result<()>;
 }
 
-/// Replaces the content `old` of a file by the first `length` bytes of `new`, which is at least as long as either.
+/// Replaces the content `old` of a file, at which the caller has just looked, by the first `length` bytes of `new`,
+/// which has room for twice as much as either.
 ///
 /// # Errors
-/// The kernel's. The file then holds the old content again, unless that could not be written either.
-pub fn replace<F: Content>(file: &mut F, old: &[u8], new: &mut [u8], length: usize) -> Result<()> {
-    let whole = new.get_mut(..length.max(old.len())).ok_or(Errno::INVAL)?;
-    whole.iter_mut().skip(length).for_each(|byte| *byte = b' ');
-    make_room(file, old.len(), length)?;
-    match file.write_at(whole, 0) {
-        Ok(written) if written == whole.len() => {}
-        result => {
-            // Back to what was there; if that fails too there is nothing left to be done.
-            let _ = file.write_at(old, 0);
-            let _ = file.truncate(old.len());
-            return Err(result.err().unwrap_or(Errno::NOSPC));
-        }
+/// The kernel's, or that of a look. The file then holds the old content again, unless that could not be written either.
+pub fn replace<F: File>(file: &F, mut old: F::Content, new: &mut [u8], length: usize) -> Result<()> {
+    if old.as_ref().len() < length {
+        make_room(file, old.as_ref().len(), new, length)?;
+        // That has taken time.
+        drop(old);
+        old = file.look()?;
     }
-    // Also where nothing is too long: somebody may have made the file longer meanwhile. Spaces that stay do no harm.
-    let _ = file.truncate(length);
-    Ok(())
+    write_over(file, old.as_ref(), new, length)
 }
 
-/// Makes a file as long as `length` with spaces, if it is shorter, so that what comes has its room on the disk.
-fn make_room<F: Content>(file: &mut F, mut end: usize, length: usize) -> Result<()> {
-    const SPACES: [u8; 64] = [b' '; 64];
-    let old = end;
-    while end < length {
-        let wanted = SPACES.get(..length - end).unwrap_or(&SPACES);
-        match file.write_at(wanted, end) {
-            Ok(written) if written > 0 => end += written,
-            result => {
-                let _ = file.truncate(old);
-                return Err(result.err().unwrap_or(Errno::NOSPC));
-            }
-        }
+/// The same, where there is room.
+fn write_over<F: File>(file: &F, old: &[u8], new: &mut [u8], length: usize) -> Result<()> {
+    let whole = new.get_mut(..length.max(old.len())).ok_or(Errno::INVAL)?;
+    whole.iter_mut().skip(length).for_each(|byte| *byte = b' ');
+    let result = write_whole(file, whole, 0);
+    if result.is_err() {
+        // Back to what was there; if that fails too there is nothing left to be done.
+        let _ = file.write_at(old, 0);
     }
-    Ok(())
+    // Also where nothing is too long: somebody may have made the file longer meanwhile. Spaces that stay do no harm.
+    let _ = file.truncate(if result.is_ok() { length } else { old.len() });
+    result
+}
+
+/// Makes a file as long as `length` with spaces, so that what comes has its room on the disk.
+fn make_room<F: File>(file: &F, old: usize, new: &mut [u8], length: usize) -> Result<()> {
+    // Behind what is to be written.
+    let spaces = new.get_mut(length..).and_then(|rest| rest.get_mut(..length - old)).ok_or(Errno::INVAL)?;
+    spaces.fill(b' ');
+    let result = write_whole(file, spaces, old);
+    if result.is_err() {
+        let _ = file.truncate(old);
+    }
+    result
+}
+
+fn write_whole<F: File>(file: &F, bytes: &[u8], offset: usize) -> Result<()> {
+    if file.write_at(bytes, offset)? == bytes.len() { Ok(()) } else { Err(Errno::NOSPC) }
 }

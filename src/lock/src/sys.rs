@@ -410,10 +410,10 @@ pub fn link(from: &CStr, to_at: c_int, to: &CStr) -> Result<()> {
     unsafe { call!(SYS_linkat, AT_FDCWD, from, to_at, to, libc::AT_SYMLINK_FOLLOW) }.map(drop)
 }
 
-/// renameat2(2) without flags.
+/// renameat(2).
 pub fn rename(from_at: c_int, from: &CStr, to_at: c_int, to: &CStr) -> Result<()> {
     // SAFETY: two C strings.
-    unsafe { call!(SYS_renameat2, from_at, from, to_at, to, 0usize) }.map(drop)
+    unsafe { call!(SYS_renameat, from_at, from, to_at, to) }.map(drop)
 }
 
 /// fgetxattr(2): whether a file has an access control list, see

@@ -8,7 +8,7 @@ use core::ffi::{c_char, c_int, c_long, c_uint};
 use lockspan_core::Time;
 use lockspan_lock::sys::{self, Errno};
 
-use crate::credentials::{self, Replaced, Seen};
+use crate::credentials;
 use crate::environment;
 use crate::hook::Word;
 use crate::operations::{self, When};
@@ -139,8 +139,6 @@ pub enum Then {
     Nothing,
     /// It is to show this modification time.
     Show(Time),
-    /// It has put this in the credentials' place.
-    Replaced(Seen),
 }
 
 /// What becomes of a call, named or not.
@@ -196,10 +194,8 @@ unsafe fn replace(number: c_long, &[a, b, c, d, e]: &Arguments) -> Decision {
         return Decision::Passed(Then::Nothing);
     }
     // SAFETY: as above.
-    match unsafe { credentials::replace(from_at, from.cast(), to_at, to.cast()) } {
-        Replaced::Answered(result) => Decision::Answered(result),
-        Replaced::Passed(seen) => Decision::Passed(seen.map_or(Then::Nothing, Then::Replaced)),
-    }
+    let answered = unsafe { credentials::replace(from_at, from.cast(), to_at, to.cast()) };
+    answered.map_or(Decision::Passed(Then::Nothing), Decision::Answered)
 }
 
 /// Does what is to follow a call that has succeeded.
@@ -208,7 +204,6 @@ pub unsafe fn finish(number: c_long, arguments: &Arguments, then: Then) {
         Then::Nothing => {}
         // SAFETY: the call has filled the caller's buffer.
         Then::Show(mtime) => unsafe { show(number, arguments, mtime) },
-        Then::Replaced(seen) => seen.remember_put(),
     }
 }
 

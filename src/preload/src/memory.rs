@@ -35,6 +35,12 @@ impl Memory {
         unsafe { slice::from_raw_parts_mut(self.address as *mut u8, self.length) }
     }
 
+    /// What is in it.
+    pub fn content(&self) -> &[u8] {
+        // SAFETY: mapped, and nobody writes to it but through `bytes`.
+        unsafe { slice::from_raw_parts(self.address as *const u8, self.length) }
+    }
+
     /// From now on it is code, which is no longer written.
     pub fn make_code(&self) -> Result<()> {
         // SAFETY: nobody writes to it any more: that takes `bytes`, which is not called again.

@@ -2,6 +2,8 @@
 //!
 //! Nothing read here may outlive the call: there are tokens in it.
 
+use core::ffi::CStr;
+
 use lockspan_lock::kernel::{Errno, Result};
 use lockspan_lock::sys::{self, Descriptor};
 
@@ -9,6 +11,9 @@ use crate::memory::Memory;
 
 /// Credentials are far smaller. What is larger is none of ours. Bytes.
 pub const LARGEST: usize = 1 << 20;
+
+/// What is to be written in place needs this much. Bytes.
+pub const ROOM: usize = 2 * LARGEST;
 
 /// A file that was read.
 pub struct Content {
@@ -42,12 +47,21 @@ impl Content {
     }
 
     /// All of it.
-    pub fn bytes(&mut self) -> &[u8] {
-        self.memory.bytes().get(..self.length).unwrap_or_default()
+    pub fn bytes(&self) -> &[u8] {
+        self.memory.content().get(..self.length).unwrap_or_default()
     }
 
-    /// Whether another one is of the same file.
-    pub fn is_of_the_same_file(&self, other: &Content) -> bool {
-        (self.file.st_dev, self.file.st_ino) == (other.file.st_dev, other.file.st_ino)
+    /// Whether this is the file at a path, and nothing was changed in it, as far as the kernel's clock tells.
+    #[inline(never)]
+    pub fn is_still_at(&self, path: &CStr) -> bool {
+        let identity = |file: &libc::stat| (file.st_dev, file.st_ino, file.st_ctime_nsec);
+        sys::stat(libc::AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW)
+            .is_ok_and(|now| identity(&now) == identity(&self.file))
+    }
+}
+
+impl AsRef<[u8]> for Content {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
     }
 }

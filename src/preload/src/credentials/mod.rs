@@ -12,22 +12,22 @@ mod put;
 pub mod refresh;
 mod seen;
 pub mod staged;
+mod swap;
 
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use lockspan_core::config::StoreLock;
 use lockspan_core::names::LOCKS;
-use lockspan_core::pair::{Pair, generation, may_replace, pair};
+use lockspan_core::pair::{generation, pair};
 use lockspan_core::path::split_last;
 use lockspan_core::settings::Mode;
 use lockspan_lock::kernel::{Errno, Place, Result};
 use lockspan_lock::linux::Linux;
-use lockspan_lock::sys::{self, Descriptor};
+use lockspan_lock::sys;
 
-use self::content::Content;
-use self::put::Turn;
-pub use self::seen::Seen;
+use self::content::{Content, ROOM};
+use self::swap::{REFUSED, Swap};
 use crate::configuration;
 use crate::directory;
 use crate::environment;
@@ -53,11 +53,11 @@ pub fn note(kernel: &mut Linux) {
     if mounted {
         put::wait_for_publish(&file);
     }
-    if let Ok(mut found) = Content::read(&file, 0) {
+    if let Ok(found) = Content::read(&file, 0) {
         if mounted && found.file.st_nlink == 0 {
             left_behind();
         }
-        Seen::read(kernel, generation(pair(found.bytes()))).remember(kernel);
+        seen::remember(kernel, generation(pair(found.bytes())));
     }
 }
 
@@ -130,33 +130,31 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
     })
 }
 
-/// What a rename becomes.
-pub enum Replaced {
-    /// It is answered.
-    Answered(Result<()>),
-    /// The original is to be called; if it succeeds this process has seen this.
-    Passed(Option<Seen>),
-}
-
-/// rename and its relatives, onto what may be the credentials file.
+/// rename and its relatives, onto what may be the credentials file. `None`: the original is to be called.
 #[cold]
 #[inline(never)]
-pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *const c_char) -> Replaced {
+pub unsafe fn replace(
+    from_at: c_int,
+    from: *const c_char,
+    to_at: c_int,
+    to: *const c_char,
+) -> Option<Result<()>> {
     if staged::any() {
         // What was written before comes before this.
         staged::finish();
     }
     // SAFETY: the caller's paths.
-    unsafe { try_replace(from_at, from, to_at, to) }.unwrap_or(Replaced::Passed(None))
+    unsafe { try_replace(from_at, from, to_at, to) }
 }
 
-/// `None`: the original is to be called, and nothing is known of what it brings.
+/// Out of line as [`open`].
+#[inline(never)]
 unsafe fn try_replace(
     from_at: c_int,
     from: *const c_char,
     to_at: c_int,
     to: *const c_char,
-) -> Option<Replaced> {
+) -> Option<Result<()>> {
     let mut kernel = directory::kernel();
     if environment::mode() != Mode::Redirect {
         return None;
@@ -167,66 +165,39 @@ unsafe fn try_replace(
     if from.is_null() || !sys::readable(from.addr()) {
         return None;
     }
-    // SAFETY: the caller's path.
-    let from = unsafe { c_string(from) };
-    undisturbed(&mut kernel, |kernel| {
-        let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
-        let keeps_file = configuration::inode_preserving() || kernel.credentials_are_mounted();
-        let flags = if keeps_file { libc::O_RDWR } else { libc::O_RDONLY };
-        let target = match sys::open(kernel.path(Place::Credentials), flags | OPEN, 0) {
-            Ok(target) => target,
-            // A first login.
-            Err(Errno::NOENT) => {
-                let new = generation(pair(Content::read(&source, 0).ok()?.bytes()));
-                return Some(Replaced::Passed(Some(Seen::put(kernel, whose, new))));
-            }
-            Err(_) => return None,
-        };
-        let _turn = if keeps_file { Some(Turn::wait(&target)?) } else { None };
-        replace_found(kernel, whose, from_at, from, &source, &target, keeps_file)
-    })
+    // SAFETY: the caller's paths.
+    let (from, to) = unsafe { (c_string(from), c_string(to)) };
+    undisturbed(&mut kernel, |kernel| replace_with(kernel, whose, from_at, from, to_at, to))
 }
 
-fn replace_found(
+fn replace_with(
     kernel: &mut Linux,
     whose: Whose,
     from_at: c_int,
     from: &CStr,
-    source: &Descriptor,
-    target: &Descriptor,
-    keeps_file: bool,
-) -> Option<Replaced> {
-    let mut present = Content::read(target, 0).ok()?;
-    let mut new = Content::read(source, present.length).ok()?;
-    if present.is_of_the_same_file(&new) {
+    to_at: c_int,
+    to: &CStr,
+) -> Option<Result<()>> {
+    let source = sys::open_at(from_at, from, libc::O_RDONLY | OPEN, 0).ok()?;
+    let mut new = Content::read(&source, ROOM).ok()?;
+    if new.is_still_at(kernel.path(Place::Credentials)) {
         // By another name: then rename does nothing.
         return None;
     }
-    let pair_of_new = pair(new.bytes());
-    if is_refused(kernel, &mut present, pair_of_new) {
-        return Some(Replaced::Answered(sys::unlink(from_at, from)));
-    }
-    let seen = Seen::put(kernel, whose, generation(pair_of_new));
-    if !keeps_file {
-        return Some(Replaced::Passed(Some(seen)));
-    }
-    let result = put::in_place(target, &mut present, &mut new);
-    if result.is_ok() {
-        seen.remember(kernel);
-        // What was to be done is done.
-        let _ = sys::unlink(from_at, from);
-    }
-    Some(Replaced::Answered(result))
-}
-
-/// Whether this process may not replace the present content, having seen another one.
-fn is_refused(kernel: &mut Linux, present: &mut Content, new: Option<Pair>) -> bool {
-    let refused =
-        !environment::allows_rollback() && !may_replace(seen::last(kernel), pair(present.bytes()), new);
-    if refused {
-        record("publish-refused", "pair-older-than-present", 0);
-    }
-    refused
+    let swap = Swap::new(kernel, whose, &new);
+    let keeps_file = configuration::inode_preserving() || kernel.credentials_are_mounted();
+    let path = kernel.path(Place::Credentials);
+    let result = if keeps_file && let Ok(target) = sys::open(path, libc::O_RDWR | OPEN, 0) {
+        let result = put::in_place(kernel, &swap, &target, &mut new)?;
+        if result.is_ok() {
+            // What was to be done is done.
+            let _ = sys::unlink(from_at, from);
+        }
+        result
+    } else {
+        swap.rename(kernel, from_at, from, to_at, Some(to))?
+    };
+    Some(if result == Err(REFUSED) { sys::unlink(from_at, from) } else { result })
 }
 
 /// Puts what this process has written in the place of the present content, unless it may not; the file gets this mode.
@@ -244,16 +215,13 @@ fn exchange(kernel: &mut Linux, whose: Whose, new: &mut Content, mode: Option<u3
         let _ = sys::change_mode(&target, mode);
     }
     let found = sys::stat(target.number(), c"", libc::AT_EMPTY_PATH)?;
-    let keeps_file = put::keeps_file(kernel, &target, &found);
-    let _turn = if keeps_file { Some(Turn::wait(&target).ok_or(Errno::IO)?) } else { None };
-    let mut present = Content::read(&target, 0)?;
-    let pair_of_new = pair(new.bytes());
-    if is_refused(kernel, &mut present, pair_of_new) {
-        return Ok(());
+    let swap = Swap::new(kernel, whose, new);
+    let mut result = Err(Errno::IO);
+    if !put::keeps_file(kernel, &target, &found) {
+        result = put::by_rename(kernel, &swap, &found, new);
     }
-    if keeps_file || put::by_rename(kernel, &found, new).is_err() {
-        put::in_place(&target, &mut present, new)?;
+    if !matches!(result, Ok(()) | Err(REFUSED)) {
+        result = put::in_place(kernel, &swap, &target, new).unwrap_or(result);
     }
-    Seen::put(kernel, whose, generation(pair_of_new)).remember(kernel);
-    Ok(())
+    if result == Err(REFUSED) { Ok(()) } else { result }
 }

@@ -1,17 +1,18 @@
 //! Puts a new content in the place of the credentials file's: in place where the file must stay the same one, else by
 //! a rename.
 //!
-//! Whether that may be done at all is for the caller to say.
+//! Whether that may be done at all is for [`Swap`] to say.
 
 use core::ffi::CStr;
 
-use lockspan_lock::kernel::{Errno, Place, Result};
+use lockspan_lock::kernel::{Errno, Result};
 use lockspan_lock::linux::Linux;
 use lockspan_lock::publish;
 use lockspan_lock::sys::{self, Descriptor};
 
 use super::content::Content;
 use super::record;
+use super::swap::{REFUSED, Swap};
 use crate::configuration;
 
 /// The byte of the credentials file that is locked while it is written in place.
@@ -68,31 +69,42 @@ pub fn keeps_file(kernel: &mut Linux, file: &Descriptor, found: &libc::stat) -> 
         || kernel.credentials_are_mounted()
 }
 
-/// Writes the new content over the present one. What has not reached the disk is an error.
+/// Writes the new content over the present one. What has not reached the disk is an error. `None` if others cannot be
+/// kept from doing so at the same time, or there is nothing to compare.
 ///
 /// # Errors
-/// The kernel's; the file then holds the old content, as far as it could be written back.
+/// The kernel's, or `REFUSED`; the file then holds the old content, as far as it could be written back.
 #[inline(never)]
-pub fn in_place(target: &Descriptor, present: &mut Content, new: &mut Content) -> Result<()> {
+pub fn in_place(
+    kernel: &mut Linux,
+    swap: &Swap,
+    target: &Descriptor,
+    new: &mut Content,
+) -> Option<Result<()>> {
     let length = new.length;
-    let result = if sys::may_write(length.max(present.length)) {
-        publish::replace(&mut InPlace(target), present.bytes(), new.memory.bytes(), length)
-            .and_then(|()| synchronised(target))
-    } else {
-        // The write would bring the host a signal.
-        Err(Errno::FBIG)
-    };
-    record("published", "in-place", result.err().map_or(0, |errno| errno.0));
-    result
+    // A write that is too long would bring the host a signal.
+    let may_write = sys::may_write(length);
+    let _turn = Turn::wait(target)?;
+    let present = Content::read(target, 0).ok()?;
+    let result = swap
+        .compare(&present)
+        .and(if may_write { Ok(()) } else { Err(Errno::FBIG) })
+        .and_then(|()| publish::replace(&InPlace { swap, target }, present, new.memory.bytes(), length))
+        .and_then(|()| synchronised(target));
+    if result.is_ok() {
+        swap.done(kernel);
+    }
+    said("in-place", result);
+    Some(result)
 }
 
 /// Writes the new content to a file without a name, and gives it that of the credentials file. Who opens it finds the
 /// old content or the new one.
 ///
 /// # Errors
-/// The kernel's; nothing has changed then.
+/// The kernel's, or `REFUSED`; nothing has changed then.
 #[inline(never)]
-pub fn by_rename(kernel: &mut Linux, present: &libc::stat, new: &mut Content) -> Result<()> {
+pub fn by_rename(kernel: &mut Linux, swap: &Swap, present: &libc::stat, new: &mut Content) -> Result<()> {
     let directory = sys::open(kernel.directory(), libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
     let file = sys::open_at(directory.number(), c".", libc::O_TMPFILE | libc::O_WRONLY, 0o600)?;
     let made = sys::stat(file.number(), c"", libc::AT_EMPTY_PATH)?;
@@ -112,13 +124,21 @@ pub fn by_rename(kernel: &mut Linux, present: &libc::stat, new: &mut Content) ->
         sys::unlink(directory.number(), TEMPORARY)?;
         sys::link(path, directory.number(), TEMPORARY)?;
     }
-    let renamed = sys::rename(directory.number(), TEMPORARY, libc::AT_FDCWD, kernel.path(Place::Credentials));
+    let renamed =
+        swap.rename(kernel, directory.number(), TEMPORARY, libc::AT_FDCWD, None).unwrap_or(Err(Errno::INVAL));
     if renamed.is_err() {
         let _ = sys::unlink(directory.number(), TEMPORARY);
     }
     let _ = sys::unlock(&directory);
-    record("published", "renamed", renamed.err().map_or(0, |errno| errno.0));
+    said("renamed", renamed);
     renamed
+}
+
+/// Says what came of a publish, unless somebody has said that it was refused.
+fn said(how: &'static str, result: Result<()>) {
+    if result != Err(REFUSED) {
+        record("published", how, result.err().map_or(0, |errno| errno.0));
+    }
 }
 
 fn synchronised(file: &Descriptor) -> Result<()> {
@@ -130,14 +150,24 @@ fn synchronised(file: &Descriptor) -> Result<()> {
 }
 
 /// The credentials file, open to be written in place.
-struct InPlace<'a>(&'a Descriptor);
+struct InPlace<'a> {
+    swap: &'a Swap,
+    target: &'a Descriptor,
+}
 
-impl publish::Content for InPlace<'_> {
-    fn write_at(&mut self, bytes: &[u8], offset: usize) -> Result<usize> {
-        sys::write_at(self.0, bytes, offset)
+impl publish::File for InPlace<'_> {
+    type Content = Content;
+
+    fn look(&self) -> Result<Content> {
+        let present = Content::read(self.target, 0)?;
+        self.swap.compare(&present).map(|()| present)
     }
 
-    fn truncate(&mut self, length: usize) -> Result<()> {
-        sys::truncate(self.0, length)
+    fn write_at(&self, bytes: &[u8], offset: usize) -> Result<usize> {
+        sys::write_at(self.target, bytes, offset)
+    }
+
+    fn truncate(&self, length: usize) -> Result<()> {
+        sys::truncate(self.target, length)
     }
 }

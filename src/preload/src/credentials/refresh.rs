@@ -18,8 +18,8 @@ use lockspan_lock::sys;
 
 use super::content::Content;
 use super::{OPEN, record};
+use crate::operations;
 use crate::operations::undisturbed;
-use crate::{directory, matching, operations};
 
 /// How long a refresh is waited for. Milliseconds.
 const LONGEST: u64 = 20_000;
@@ -50,7 +50,7 @@ pub fn wait(kernel: &mut Linux, slot: &Slot, member: &[u8]) {
     while !REFUSED.load(Ordering::Relaxed) && !slot.was_held_by_parent(pid) {
         let now = kernel.wall().millis_since(Default::default()).unsigned_abs();
         let Ok(file) = sys::open(kernel.path(Place::Credentials), libc::O_RDONLY | OPEN, 0) else { return };
-        let Ok(mut content) = Content::read(&file, 0) else { return };
+        let Ok(content) = Content::read(&file, 0) else { return };
         drop(file);
         let found = fingerprint(content.bytes());
         if !is_expired(content.bytes(), member, now) {
@@ -81,15 +81,5 @@ pub fn wait(kernel: &mut Linux, slot: &Slot, member: &[u8]) {
 pub fn done(kernel: &mut Linux, number: usize) {
     if let Some(slot) = operations::slot(LOCKS.len() + number) {
         protocol::remove(kernel, slot, Asked::Lock);
-    }
-}
-
-/// The same, where nothing is served any more.
-#[cold]
-#[inline(never)]
-pub fn serve_done(number: usize) {
-    let mut kernel = directory::kernel();
-    if matching::serve_store(&mut kernel, number).is_some() {
-        undisturbed(&mut kernel, |kernel| done(kernel, number));
     }
 }

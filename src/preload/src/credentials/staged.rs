@@ -19,7 +19,7 @@ use lockspan_lock::kernel::{Errno, Place, Result};
 use lockspan_lock::linux::Linux;
 use lockspan_lock::sys::{self, Descriptor};
 
-use super::content::{Content, LARGEST};
+use super::content::{Content, LARGEST, ROOM};
 use super::{OPEN, exchange, record};
 use crate::directory;
 use crate::hook;
@@ -96,7 +96,7 @@ pub fn open(kernel: &mut Linux, whose: Whose, flags: c_int) -> Option<c_int> {
 fn stage(kernel: &mut Linux, flags: c_int) -> Result<Descriptor> {
     // What may not be written, holds nothing that could be lost, or is no JSON, is for the original.
     let present = sys::open(kernel.path(Place::Credentials), libc::O_RDWR | OPEN, 0)?;
-    let mut found = Content::read(&present, 0)?;
+    let found = Content::read(&present, 0)?;
     if !is_whole(found.bytes()) {
         return Err(Errno::INVAL);
     }
@@ -178,7 +178,7 @@ fn put_in_place(mode: Option<u32>) -> Result<()> {
         if !claim() {
             return Ok(());
         }
-        let new = written().map(|mut new| is_whole(new.bytes()).then_some(new));
+        let new = written().map(|new| is_whole(new.bytes()).then_some(new));
         let Ok(Some(mut new)) = new else {
             // The rest may be yet to come.
             OWNER.store(sys::process_id().into(), Ordering::SeqCst);
@@ -206,7 +206,7 @@ fn written() -> Result<Content> {
         Ok(_) | Err(Errno::FAULT) => {}
         Err(errno) => return Err(errno),
     }
-    let mut content = Content::read(&copy, LARGEST)?;
+    let mut content = Content::read(&copy, ROOM)?;
     // The last page is filled up with zeros.
     content.length = content.bytes().iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     Ok(content)

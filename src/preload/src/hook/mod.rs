@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use lockspan_lock::sys::Descriptor;
 
-use crate::credentials::{self, Opened, Replaced, staged};
+use crate::credentials::{self, Opened, staged};
 use crate::environment;
 use crate::file_lock::{self, Act};
 use crate::gate::{self, Decision, Then};
@@ -169,18 +169,7 @@ impl Call<'_> {
         to: *const c_char,
     ) -> Option<c_long> {
         // SAFETY: the caller's paths.
-        match unsafe { credentials::replace(from_at, from, to_at, to) } {
-            Replaced::Answered(result) => Some(answer(result)),
-            Replaced::Passed(None) => None,
-            Replaced::Passed(Some(seen)) => {
-                // SAFETY: the caller's arguments.
-                let result = unsafe { self.original() };
-                if result as c_int == 0 {
-                    seen.remember_put();
-                }
-                Some(result)
-            }
-        }
+        unsafe { credentials::replace(from_at, from, to_at, to) }.map(answer)
     }
 
     /// A system call by its number.
