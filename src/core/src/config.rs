@@ -25,6 +25,8 @@ pub struct Config<'a> {
     /// Whether a credentials file is never replaced by a rename, but always in place: then containers that mount the
     /// file alone, and were started before, go on sharing it.
     pub inode_preserving: bool,
+    /// The value that says so.
+    given: Option<&'a [u8]>,
     stores: [Store<'a>; MAX_STORES],
     count: usize,
 }
@@ -43,6 +45,8 @@ pub struct Store<'a> {
     path: Option<&'a [u8]>,
     /// How the client locks it.
     pub lock: StoreLock,
+    /// The value that says so.
+    given: Option<&'a [u8]>,
     gate: Option<&'a [u8]>,
 }
 
@@ -144,6 +148,7 @@ impl<'a> Config<'a> {
         let store = self.count.checked_sub(1).and_then(|last| self.stores.get_mut(last));
         match store {
             None if key == b"inode_preserving" => {
+                once(&mut self.given, value)?;
                 self.inode_preserving = value == b"true";
                 if self.inode_preserving || value == b"false" { Ok(()) } else { Err("must be true or false") }
             }
@@ -151,6 +156,7 @@ impl<'a> Config<'a> {
             Some(store) if key == b"gate" => once(&mut store.gate, text?),
             Some(store) if key == b"lock" => {
                 let text = text?;
+                once(&mut store.given, text)?;
                 store.lock = if text == b"directory" {
                     StoreLock::Directory
                 } else if text == b"file" {
@@ -267,6 +273,8 @@ mod tests {
             ("[[store]]\npath = \"\"\"/a\"\"\"", 2),
             ("[[store]]\npath = \"/a\"\npath = \"/b\"", 3),
             ("[[store]]\npath = \"/a\"\nlock = \"lease\"", 3),
+            ("[[store]]\npath = \"/a\"\nlock = \"file\"\nlock = \"file\"", 4),
+            ("inode_preserving = true\n\ninode_preserving = true", 3),
             ("[[store]]\npath = \"/a.json\"\nlock = \"none\"", 3),
             ("[[store]]\npath = \"/a\"\nlock = \"none\"\ngate = \"expires\"", 4),
             ("[[store]]\npath = \"/a.json\"\ngate = \"expires\"", 3),
