@@ -1,5 +1,5 @@
 /* A path that runs into memory that is not there: the kernel answers EFAULT, so must the hooks.
- * "lock" as the argument: the same for bad times and a bad buffer, with the path of a held lock. */
+ * "rare" as the argument: only in functions that are rarely called. "lock": the same for bad times and a bad buffer, with the path of a held lock. */
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <utime.h>
@@ -24,6 +24,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "lock") == 0)
 		return of_lock();
 
+	int only_rare = argc == 2 && strcmp(argv[1], "rare") == 0;
 	struct stat status;
 	char buffer[16];
 	char *pages = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -32,21 +33,33 @@ int main(int argc, char **argv)
 	const char *volatile path = pages + 4096 - 5;
 	memcpy(pages + 4096 - 5, ".lock", 5);
 	REFUSED(mkdir(path, 0777));
+	REFUSED(mkdirat(AT_FDCWD, path, 0777));
 	REFUSED(rmdir(path));
 	REFUSED(unlink(path));
+	REFUSED(unlinkat(AT_FDCWD, path, 0));
 	REFUSED(rename(path, "new"));
-	REFUSED(open(path, O_RDONLY));
-	REFUSED(stat(path, &status));
-	REFUSED(access(path, F_OK));
+	REFUSED(rename("new", path));
+	REFUSED(renameat(AT_FDCWD, "new", AT_FDCWD, path));
+	REFUSED(rename(path, ".claude/.credentials.json"));
 	REFUSED(utimensat(AT_FDCWD, path, 0, 0));
 	REFUSED(utimes(path, 0));
 	REFUSED(utime(path, 0));
 	REFUSED(chmod(path, 0700));
+	REFUSED(fchmodat(AT_FDCWD, path, 0700, 0));
+	/* From well before the end; what is longer than a path may be is refused for that. */
+	REFUSED(mkdir(pages + 100, 0777));
+	REFUSED(mkdir(pages + 4096, 0777));
+	/* What ends with its page can be read. */
+	pages[4095] = 0;
+	CHECK(rmdir(path) == -1 && errno == ENOENT);
+	pages[4095] = 'k';
+	if (only_rare)
+		return 0;
+	REFUSED(open(path, O_RDONLY));
+	REFUSED(stat(path, &status));
+	REFUSED(access(path, F_OK));
 	REFUSED(readlink(path, buffer, sizeof buffer));
 	REFUSED(syscall(SYS_faccessat, AT_FDCWD, path, F_OK));
-	/* An address that no page ever has. */
-	path = pages + 4096;
-	REFUSED(mkdir(path, 0777));
-	REFUSED(stat(path, &status));
+	REFUSED(stat(pages + 4096, &status));
 	return 0;
 }

@@ -5,6 +5,7 @@
 use core::ffi::{c_char, c_int, c_long};
 
 use lockspan_core::Time;
+use lockspan_lock::sys;
 
 use crate::imports;
 
@@ -30,6 +31,32 @@ pub const SLASH: u32 = b'/' as u32;
 /// The caller hands a path to a function that takes a C string.
 pub use crate::hook::machine::tail;
 
+/// Whether all of a C string is in memory that can be read. One system call for each page that it touches.
+#[inline(never)]
+pub unsafe fn is_readable_string(mut path: *const c_char) -> bool {
+    const SMALLEST_PAGE: usize = 4096;
+    const WORD: usize = 8;
+    if !PLAUSIBLE.contains(&path.addr()) {
+        return false;
+    }
+    loop {
+        // The word that is asked for must not reach into the next page.
+        if !sys::readable(path.addr() & !(WORD - 1)) {
+            return false;
+        }
+        loop {
+            // SAFETY: in a page that can be read.
+            if unsafe { path.read() } == 0 {
+                return true;
+            }
+            path = path.wrapping_add(1);
+            if path.addr().is_multiple_of(SMALLEST_PAGE) {
+                break;
+            }
+        }
+    }
+}
+
 /// Whether a path can be that of a lock.
 pub unsafe fn may_be_lock(path: *const c_char) -> bool {
     // SAFETY: the caller's path.
@@ -46,7 +73,7 @@ pub unsafe fn may_be_either(path: *const c_char) -> bool {
 
 /// Turns a result of the kernel's kind, zero or an errno, into the C one. Nothing may follow it in a hook:
 /// errno is set by the last act.
-pub fn answer(result: Result<(), lockspan_lock::sys::Errno>) -> c_long {
+pub fn answer(result: Result<(), sys::Errno>) -> c_long {
     match result {
         Ok(()) => 0,
         Err(errno) => {

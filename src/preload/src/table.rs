@@ -47,8 +47,8 @@ symbols! {
     access(path: Path, mode: c_int) -> c_int = shown(AT_FDCWD, path);
     faccessat(at: c_int, path: Path, mode: c_int, flags: c_int) -> c_int = shown(at, path);
     euidaccess(path: Path, mode: c_int) -> c_int = shown(AT_FDCWD, path);
-    chmod(path: Path, mode: mode_t) -> c_int = shown(AT_FDCWD, path);
-    fchmodat(at: c_int, path: Path, mode: mode_t, flags: c_int) -> c_int = shown(at, path);
+    chmod(path: Path, mode: mode_t) -> c_int = changes(AT_FDCWD, path);
+    fchmodat(at: c_int, path: Path, mode: mode_t, flags: c_int) -> c_int = changes(at, path);
     realpath(path: Path, resolved: *mut c_char) -> *mut c_char = shown(AT_FDCWD, path);
     __realpath_chk(path: Path, resolved: *mut c_char, size: size_t) -> *mut c_char = shown(AT_FDCWD, path);
     readlink(path: Path, buffer: *mut c_char, size: size_t) -> ssize_t = shown(AT_FDCWD, path);

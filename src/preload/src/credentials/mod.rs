@@ -36,6 +36,7 @@ use crate::file_lock;
 use crate::imports::c_string;
 use crate::matching::{self, Whose};
 use crate::operations::{self, seen_path, undisturbed};
+use crate::shell;
 
 /// How a credentials file is opened: a symbolic link or a FIFO in its place is not looked into.
 const OPEN: c_int = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -162,7 +163,8 @@ unsafe fn try_replace(
     // SAFETY: the caller's path.
     let whose = unsafe { matching::credentials(to_at, to, &mut kernel) }?;
     // What cannot be read is for the original.
-    if from.is_null() || !sys::readable(from.addr()) {
+    // SAFETY: the caller's path.
+    if !unsafe { shell::is_readable_string(from) } {
         return None;
     }
     // SAFETY: the caller's paths.

@@ -18,6 +18,20 @@ macro_rules! path_hook {
     };
 }
 
+/// A hook of a function that is rarely called: [`serve`] makes the whole look, see [`super::careful`].
+macro_rules! careful_hook {
+    ($row:expr, $look:expr) => {
+        core::arch::naked_asm!(
+            "mov w16, #{row}",
+            "mov w17, #{look}",
+            "b {pass}",
+            row = const $row,
+            look = const $look,
+            pass = sym $crate::hook::machine::pass,
+        )
+    };
+}
+
 /// A hook that does nothing but call the original.
 macro_rules! pass_hook {
     ($row:expr) => {
@@ -54,7 +68,7 @@ macro_rules! gate_hook {
     };
 }
 
-pub(crate) use {gate_hook, pass_hook, path_hook};
+pub(crate) use {careful_hook, gate_hook, pass_hook, path_hook};
 
 /// See [`crate::shell::tail`].
 #[unsafe(naked)]
@@ -127,7 +141,7 @@ pub unsafe extern "C" fn look_at<const PATH: usize, const EITHER: bool>() {
     )
 }
 
-/// Where hooks end, with the row in w16, and in w17 whether the path has matched.
+/// Where hooks end, with the row in w16, and in w17 what [`serve`] calls a look.
 ///
 /// If it has, or the original is not known yet, [`serve`] gets the arguments, and may change them. Then the original
 /// is called with them, or the first one is the answer.

@@ -60,12 +60,15 @@ const fn same(one: &str, other: &str) -> bool {
 /// - `pass`: the original is called.
 /// - `shown(at, path)`: the original is called, with the path that this process is to see instead of `path`.
 /// - `shown(at, path, buffer)`: the same, and the modification time in `buffer` is what it is to see.
+/// - `changes(at, path)`: as `shown(at, path)`, of a function that is rarely called.
 /// - `opens(at, path, flags)`: as `shown`, and it may be the credentials file, whose opening may be answered.
 /// - `closes(descriptor)`: the original is called, after what may end a write of the credentials file.
 /// - `locks(descriptor, act)`: it may be a store's lock file that is locked.
 /// - `replaces(from_at, from, to_at, to, flags)`: a rename, which may be onto the credentials file.
 /// - `gate`: `syscall()`, which has its own file.
 /// - `operation(at, path, ...)`: a function of [`crate::operations`] answers, or the original is called.
+///
+/// Paths of rarely called functions, which are `changes`, `replaces` and every `operation`, may be unreadable.
 macro_rules! symbols {
     ($( $symbol:ident ( $($argument:ident : $type:ty),* ) -> $result:ty = $operation:ident $(($($operand:tt)*))? ;)*) => {
         /// A hooked function.
@@ -145,10 +148,19 @@ macro_rules! symbols {
         $crate::hook::rows::symbols!(hook $symbol, ($($argument),*), $path, true)
     };
     (hook $symbol:ident ($($argument:ident),*) replaces($from_at:ident, $from:ident, $to_at:ident, $to:ident, $flags:tt)) => {
-        $crate::hook::rows::symbols!(hook $symbol, ($($argument),*), $to, true)
+        $crate::hook::rows::symbols!(careful $symbol, ($($argument),*), $to)
+    };
+    (hook $symbol:ident ($($argument:ident),*) shown($at:ident, $path:ident $(, $buffer:ident)?)) => {
+        $crate::hook::rows::symbols!(hook $symbol, ($($argument),*), $path, false)
     };
     (hook $symbol:ident ($($argument:ident),*) $operation:ident($at:ident, $path:ident $($operand:tt)*)) => {
-        $crate::hook::rows::symbols!(hook $symbol, ($($argument),*), $path, false)
+        $crate::hook::rows::symbols!(careful $symbol, ($($argument),*), $path)
+    };
+    (careful $symbol:ident, ($($argument:ident),*), $path:ident) => {
+        $crate::hook::machine::careful_hook!(
+            Symbol::$symbol as u32,
+            $crate::hook::careful($crate::hook::rows::position(&[$(stringify!($argument)),*], stringify!($path)))
+        )
     };
     (hook $symbol:ident, ($($argument:ident),*), $path:ident, $either:literal) => {
         $crate::hook::machine::path_hook!(
@@ -174,6 +186,9 @@ macro_rules! symbols {
     }};
     (= $call:ident ($($argument:ident),*) closes($descriptor:ident)) => { $call.closes($descriptor) };
     (= $call:ident ($($argument:ident),*) locks($descriptor:ident, $act:expr)) => { $call.locks($descriptor, $act) };
+    (= $call:ident ($($argument:ident),*) changes($at:ident, $path:ident)) => {
+        $crate::hook::rows::symbols!(= $call ($($argument),*) shown($at, $path))
+    };
     (= $call:ident ($($argument:ident),*) shown($at:ident, $path:ident)) => {{
         let path = $crate::operations::seen_path($at, $path);
         $call.set_path(const { $crate::hook::rows::position(&[$(stringify!($argument)),*], stringify!($path)) }, path);

@@ -22,6 +22,20 @@ macro_rules! path_hook {
     };
 }
 
+/// A hook of a function that is rarely called: [`serve`] makes the whole look, see [`super::careful`].
+macro_rules! careful_hook {
+    ($row:expr, $look:expr) => {
+        core::arch::naked_asm!(
+            "mov al, {look}",
+            "mov r11d, {row}",
+            "jmp {slow}",
+            look = const $look,
+            row = const $row,
+            slow = sym $crate::hook::machine::slow,
+        )
+    };
+}
+
 /// A hook that does nothing but call the original.
 macro_rules! pass_hook {
     ($row:expr) => {
@@ -66,7 +80,7 @@ macro_rules! gate_hook {
     };
 }
 
-pub(crate) use {gate_hook, pass_hook, path_hook};
+pub(crate) use {careful_hook, gate_hook, pass_hook, path_hook};
 
 /// See [`crate::shell::tail`].
 #[unsafe(naked)]
@@ -153,7 +167,7 @@ pub unsafe extern "C" fn look_at<const ARGUMENTS: usize, const PATH: usize, cons
     )
 }
 
-/// Where hooks end that have more to do, with the row in r11d, and in al whether the path has matched.
+/// Where hooks end that have more to do, with the row in r11d, and in al what [`serve`] calls a look.
 ///
 /// [`serve`] gets the arguments, and may change them. Then the original is called with them, or the first one is
 /// the answer.
