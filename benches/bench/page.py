@@ -114,7 +114,8 @@ def cost_pages(section, directory):
 
 Instructions added to a call whose path is none of the library's business (callgrind, exact; `scripts/figures`). A peer
 is loaded without a configuration of its own; redhook stands for a library that makes the same hooks with redhook, which
-cannot hook `syscall`. 0 where a library leaves a call alone.
+cannot hook `syscall`. 0 where a library leaves a call alone. Ours asks the kernel first whether the path can
+be read in functions that are rarely called (mkdir, rename and their like), so that these answer EFAULT as without it.
 
 {call_table(figures)}
 
