@@ -212,6 +212,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// The library that clients may have.
+    pub fn library(&self) -> Option<&Path> {
+        self.lab.sandbox.library.as_deref()
+    }
+
     /// The token server.
     pub fn server(&self) -> &Server {
         &self.server
@@ -438,6 +443,30 @@ impl Running {
         self.process.signal(signal)
     }
 
+    /// Whether one of its threads, which are stopped, is in the code of this file.
+    ///
+    /// See `syscall` in [proc(5)](https://man7.org/linux/man-pages/man5/proc_pid_syscall.5.html).
+    pub fn is_inside(&self, file: &Path) -> Result<bool> {
+        let process = PathBuf::from(format!("/proc/{}", self.process.pid()?.as_raw_nonzero()));
+        let inode = fs::metadata(file)?.ino().to_string();
+        let maps = fs::read_to_string(process.join("maps"))?;
+        let code: Vec<_> = maps
+            .lines()
+            .filter(|line| line.split_ascii_whitespace().nth(4) == Some(&inode))
+            .filter_map(|line| line.split_once(' ')?.0.split_once('-'))
+            .filter_map(|(start, end)| Some(hexadecimal(start)?..hexadecimal(end)?))
+            .collect();
+        for thread in fs::read_dir(process.join("task"))? {
+            let state = fs::read_to_string(thread?.path().join("syscall"))?;
+            let at =
+                state.trim().rsplit(' ').next().and_then(|word| hexadecimal(word.trim_start_matches("0x")));
+            if at.is_some_and(|at| code.iter().any(|range| range.contains(&at))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Kills it and waits for its end.
     pub fn kill(&mut self) -> Result<()> {
         let status = self.process.kill()?;
@@ -506,4 +535,8 @@ impl Running {
             said,
         }
     }
+}
+
+fn hexadecimal(digits: &str) -> Option<u64> {
+    u64::from_str_radix(digits, 16).ok()
 }
