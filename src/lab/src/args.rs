@@ -33,6 +33,15 @@ Exit codes: 0 done and as expected, 1 an expectation or the lab itself failed, 2
 Real clients run with made-up tokens in namespaces without a network. Downloads are kept in $LOCKSPAN_CACHE, else
 $XDG_CACHE_HOME/lockspan, else ~/.cache/lockspan.";
 
+const SOAK: &str = "\
+Two logins at once, three containers each: of one the directory is shared, of the other one the credentials file alone.
+In each container four clients (npm proper-lockfile on node; stale after 5, 10 or 60 s; old ones and new ones, where a
+directory is shared also new ones without the library) take and give back the lock, and write the next generation of the
+credentials while they hold it. The clocks of every second container are those of a time namespace.
+
+A proof takes `soak` as it is, 60 minutes; `soak --minutes 5` shows that all is well. Fails on two holders at once, on
+credentials that are not whole or older than before, and on anything left behind; the table says what was counted.";
+
 /// Shows what clients that share a login do to each other, and what the library makes of it.
 #[derive(Debug, Parser)]
 #[command(name = "lockspan-lab", version, after_help = SPECS)]
@@ -86,6 +95,10 @@ pub enum Scenario {
     /// Many processes hold the lock in turn; was there ever more than one holder?
     #[command(after_help = SPECS)]
     Stress(StressArgs),
+    /// For an hour, processes of two logins are killed and stopped, clocks jump, the disk is full; is there ever more than
+    /// one holder, is anything left?
+    #[command(after_help = SOAK)]
+    Soak(SoakArgs),
     /// A busy reader of the credentials file while clients refresh in sequence; does it ever see half a file?
     #[command(after_help = SPECS)]
     Reader(ReaderArgs),
@@ -425,6 +438,20 @@ pub struct StressArgs {
     pub expect_exclusive: bool,
 }
 
+/// Options of `soak`.
+#[derive(Clone, Debug, Args)]
+pub struct SoakArgs {
+    /// How long it is disturbed; some minutes of peace follow at the most
+    #[arg(long, value_name = "MINUTES", default_value_t = 60.0)]
+    pub minutes: f64,
+    /// Of the random times [default: another one each time, always printed]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Who has the library: all that can make use of it, or none, to see that violations are found
+    #[arg(long, value_enum, default_value_t = LibraryChoice::All)]
+    pub library: LibraryChoice,
+}
+
 /// Options of scenarios with one kind of client, one at a time.
 #[derive(Clone, Debug, Args)]
 pub struct SingleArgs {
@@ -601,6 +628,7 @@ impl Scenario {
                 programs
             }
             Self::Stress(args) => vec![args.client.program],
+            Self::Soak(_) => vec![Program::ProperLockfile(Band::Old)],
             // The reader comes with the C client.
             Self::Reader(args) => vec![args.single.client.program, Program::C(Band::Old)],
             Self::ReadOnly(args) => vec![args.single.client.program],
@@ -626,6 +654,7 @@ impl Scenario {
                 any(args.clients.library, &args.clients.specs) || any(args.clients.library, &[args.holder])
             }
             Self::Stress(args) => any(args.library, &[args.client]),
+            Self::Soak(args) => args.library != LibraryChoice::None,
             Self::Reader(args) => any(args.single.library, &[args.single.client]),
             Self::ReadOnly(args) => any(args.single.library, &[args.single.client]),
             Self::Stale(args) => any(args.single.library, &[args.single.client]),
@@ -651,7 +680,12 @@ impl Scenario {
             Self::Stale(args) => Some(args.single.setting.setting()),
             Self::Logout(args) => Some(args.single.setting.setting()),
             Self::Probe(args) => Some(args.setting.setting()),
-            Self::Start(_) | Self::Recipe(_) | Self::Matrix(_) | Self::Fetch { .. } | Self::Container => None,
+            Self::Soak(_)
+            | Self::Start(_)
+            | Self::Recipe(_)
+            | Self::Matrix(_)
+            | Self::Fetch { .. }
+            | Self::Container => None,
         }
     }
 

@@ -153,6 +153,7 @@ fn scenario(lab: &Lab, scenario: &Scenario) -> Result<Report> {
         Scenario::Stopped(args) => scenarios::stopped::run(lab, args),
         Scenario::LongHolder(args) => scenarios::long_holder::run(lab, args),
         Scenario::Stress(args) => scenarios::stress::run(lab, args),
+        Scenario::Soak(args) => scenarios::soak::run(lab, args),
         Scenario::Reader(args) => scenarios::reader::run(lab, args),
         Scenario::ReadOnly(args) => scenarios::read_only::run(lab, args),
         Scenario::Stale(args) => scenarios::stale::run(lab, args),

@@ -13,6 +13,7 @@ pub mod reader;
 pub mod recipe;
 pub mod run;
 mod series;
+pub mod soak;
 pub mod stale;
 pub mod start;
 pub mod stopped;

@@ -170,11 +170,16 @@ const AFTER_REVOCATION: Duration = Duration::from_secs(12);
 
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
+/// The number of the next run, and the directory that it is to make.
+pub fn new_directory() -> (usize, PathBuf) {
+    let number = RUNS.fetch_add(1, Ordering::Relaxed);
+    (number, sandbox::run_directory(number))
+}
+
 impl<'a> Run<'a> {
     /// Prepares files, server and `containers` containers, whose users are `owners`.
     pub fn prepare(lab: &'a Lab, setting: Setting, behaviour: Behaviour, owners: &[u32]) -> Result<Self> {
-        let number = RUNS.fetch_add(1, Ordering::Relaxed);
-        let directory = sandbox::run_directory(number);
+        let (number, directory) = new_directory();
         let start = TokenFamily::new(Strictness::Lenient);
         let Setting { login, expired, .. } = setting;
         let credentials = if expired { login.expired(start.first()) } else { login.fresh(start.first()) };
