@@ -351,6 +351,27 @@ static void case_killed_holder(void)
 	}
 }
 
+/* Who has no descriptor to look with whether somebody else holds the lock does not get it. */
+static void case_no_descriptors(void)
+{
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = holder(names[i], 0);
+		const char *lock = home(names[i]);
+		int result = mkdir(lock, 0777);
+		CHECK(active() ? result == -1 && errno == EEXIST : result == 0 && rmdir(lock) == 0);
+		struct rlimit before, limit;
+		CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+		limit = before;
+		limit.rlim_cur = 0;
+		CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+		result = mkdir(lock, 0777);
+		CHECK(active() ? result == -1 && errno == EEXIST : result == 0 && rmdir(lock) == 0);
+		CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+		ends(pid);
+		CHECK(mkdir(lock, 0777) == 0 && rmdir(lock) == 0);
+	}
+}
+
 /* Where the leases of the refresh lock and of the write lock lie, a byte for each millisecond. */
 #define REGION (1LL << 60)
 #define LANE (1LL << 40)
@@ -625,7 +646,7 @@ static void case_moments(void)
 static const struct { const char *name; void (*run)(void); } cases[] = {
 	NAMED(publish), NAMED(same), NAMED(other_name), NAMED(errors), NAMED(slash), NAMED(read_only), NAMED(full), NAMED(file_size_limit),
 	NAMED(killed), NAMED(exclude), NAMED(killed_holder), NAMED(forking_holder), NAMED(closing_holder),
-	NAMED(executing_holder), NAMED(nested), NAMED(lease), NAMED(renewed_lease),
+	NAMED(executing_holder), NAMED(nested), NAMED(no_descriptors), NAMED(lease), NAMED(renewed_lease),
 	NAMED(moments), NAMED(stopped_holder),
 };
 

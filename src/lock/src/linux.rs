@@ -484,18 +484,22 @@ impl Kernel for Linux {
             lock_lease(&file, libc::F_RDLCK, leases, lease.others())?;
             keep(&file)
         });
-        match locked {
-            Ok(mapping) => {
-                // As for the guard, what counts is that it lasts when the descriptor is closed.
-                let other = sys::open(path, O_RDWR | OPEN, 0)
-                    .and_then(|file| lock_lease(&file, libc::F_WRLCK, leases, lease));
-                if matches!(other, Err(Errno::WOULDBLOCK | Errno::ACCESS)) {
-                    return Shared::Taken(mapping);
+        let lasting = locked.and_then(|mapping| {
+            // As for the guard, what counts is that it lasts when the descriptor is closed.
+            match sys::open(path, O_RDWR | OPEN, 0)
+                .and_then(|file| lock_lease(&file, libc::F_WRLCK, leases, lease))
+            {
+                Err(Errno::WOULDBLOCK | Errno::ACCESS) => Ok(mapping),
+                other => {
+                    drop_kept(mapping);
+                    Err(other.err().unwrap_or(Errno::INVAL))
                 }
-                self.shared_drop(mapping);
-                Shared::Incoherent
             }
-            Err(Errno::WOULDBLOCK) => Shared::Busy,
+        });
+        match lasting {
+            Ok(mapping) => Shared::Taken(mapping),
+            // Who cannot look for want of a descriptor or of memory is not to take it for free.
+            Err(Errno::WOULDBLOCK | Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Shared::Busy,
             Err(errno @ (Errno::ROFS | Errno::ACCESS | Errno::PERM)) => Shared::Refused(errno),
             Err(_) => Shared::Incoherent,
         }

@@ -30,6 +30,9 @@ macro_rules! errnos {
 errnos!(
     PERM = EPERM,
     NOENT = ENOENT,
+    NOMEM = ENOMEM,
+    NFILE = ENFILE,
+    MFILE = EMFILE,
     NOTDIR = ENOTDIR,
     ACCESS = EACCES,
     EXIST = EEXIST,
