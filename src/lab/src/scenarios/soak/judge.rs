@@ -9,9 +9,10 @@
 //! clock is behind: it dates its lock so that everybody takes it for stale. Where only the file is shared the lock is a
 //! lease, and its end robs everywhere; a directory that is removed, only in the same container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 
 use crate::intervals::Nanoseconds;
 
@@ -22,6 +23,10 @@ const MILLISECOND: Nanoseconds = 1_000_000;
 const RIGHT: i64 = 500;
 /// Times in the log are whole, those of a filesystem are those of its last tick.
 const TICK: Nanoseconds = 10 * MILLISECOND;
+/// How many lines are kept to explain a violation.
+const KEPT: usize = 200;
+/// How many of them from before the first one got the lock.
+const CONTEXT: usize = 20;
 
 /// What can be taken from its holder, and by whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +72,19 @@ pub struct Figures {
     pub mappings: i64,
     /// Errors that clients were given, by code.
     pub errors: BTreeMap<String, usize>,
-    /// Two holders at once: a sentence each.
-    pub violations: Vec<String>,
+    /// Two holders at once.
+    pub violations: Vec<Violation>,
+}
+
+/// Somebody got the lock that somebody else held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Who got it.
+    second: String,
+    /// Who held it.
+    first: String,
+    /// The log from where the first one got it, or so much of it as is kept.
+    log: Vec<String>,
 }
 
 /// Why what a process holds by the log says nothing.
@@ -109,13 +125,20 @@ pub struct Judge {
     shared: Shared,
     figures: Figures,
     line: usize,
+    latest: VecDeque<String>,
     processes: BTreeMap<String, Process>,
 }
 
 impl Judge {
     /// Before the first line.
     pub fn new(shared: Shared) -> Self {
-        Self { shared, figures: Figures::default(), line: 0, processes: BTreeMap::new() }
+        Self {
+            shared,
+            figures: Figures::default(),
+            line: 0,
+            latest: VecDeque::with_capacity(KEPT),
+            processes: BTreeMap::new(),
+        }
     }
 
     /// So far.
@@ -131,6 +154,10 @@ impl Judge {
     /// The next line.
     pub fn read(&mut self, line: &str) -> Result<()> {
         self.line += 1;
+        if self.latest.len() == KEPT {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(line.to_owned());
         self.understand(line).with_context(|| format!("line {} of the log: {line:?}", self.line))
     }
 
@@ -248,10 +275,10 @@ impl Judge {
             .collect();
         let robbed = self.processes.get(name).is_some_and(|process| process.void.is_some());
         if let (false, Some((other, since))) = (robbed, others.first()) {
-            let line = self.line;
-            self.figures
-                .violations
-                .push(format!("{name} (line {line}) got the lock that {other} has held since line {since}"));
+            let lines = (self.line - since + CONTEXT).min(self.latest.len());
+            let log = self.latest.range(self.latest.len() - lines..).cloned().collect();
+            let violation = Violation { second: name.to_owned(), first: (*other).clone(), log };
+            self.figures.violations.push(violation);
         }
         self.count_robbed();
         let line = self.line;
