@@ -183,9 +183,10 @@ let over = settings.last;
 process.on('SIGTERM', () => (over = true));
 
 async function main() {
+  generation(); // As every client does, to see whether its token has expired.
   let before = null;
   while (!over) {
-    const held = await cycle({ exhausted: before !== null && oneIn(60) });
+    const held = await cycle({ exhausted: oneIn(before === null ? 10 : 60) });
     if (held && before === null) before = descriptors();
     await sleep(held ? between(0, 4_000) : between(20, 400));
     if (settings.jumps && oneIn(30)) jump();

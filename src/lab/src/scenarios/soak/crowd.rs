@@ -18,6 +18,10 @@ use crate::container::Process;
 
 /// What a process gets to be stopped.
 const TO_STOP: Duration = Duration::from_secs(10);
+/// How long to look for a holder before any process will do.
+const SEARCH: Duration = Duration::from_secs(2);
+/// How long a client without the library is stopped: shorter than any client waits.
+const INSTANT: Duration = Duration::from_millis(200);
 
 /// A process and its place.
 struct Member {
@@ -28,6 +32,12 @@ struct Member {
     /// When it is to go on, if it is stopped.
     until: Option<Instant>,
     ended: bool,
+}
+
+impl Member {
+    fn runs(&self) -> bool {
+        !self.ended && self.until.is_none()
+    }
 }
 
 /// All processes of one login.
@@ -123,43 +133,56 @@ impl<'a> Crowd<'a> {
         self.judge.figures()
     }
 
-    /// A process that runs: the holder, if that is wanted and there is one.
-    fn choose(&mut self, holder: bool, random: &mut fastrand::Rng) -> Result<Option<usize>> {
-        self.read()?;
-        let runs = |member: &Member| !member.ended && member.until.is_none();
-        let named = self.judge.holder().filter(|_| holder);
-        let found = named.and_then(|name| self.members.iter().position(|member| member.name == name));
-        let running: Vec<usize> =
-            (0..self.members.len()).filter(|&index| runs(&self.members[index])).collect();
+    /// Stops a process that runs; the holder, if that is wanted and it can be caught.
+    fn catch(&mut self, holder: bool, random: &mut fastrand::Rng) -> Result<Option<usize>> {
+        let running = self.members.iter().filter(|member| member.runs()).count();
         // Enough of them are to go on that the lock is asked for.
-        let enough = running.len() * 2 > self.members.len();
-        let chosen = found.filter(|&index| runs(&self.members[index])).or_else(|| random.choice(running));
-        Ok(chosen.filter(|_| enough))
+        if running * 2 <= self.members.len() {
+            return Ok(None);
+        }
+        let deadline = Instant::now() + SEARCH;
+        while holder && Instant::now() < deadline {
+            self.read()?;
+            let holds = self.judge.holder();
+            let found = self.members.iter().position(|member| member.runs() && holds == Some(&member.name));
+            if let Some(index) = found
+                && self.stop(index)?
+            {
+                self.read()?;
+                if self.judge.holder() == Some(&self.members[index].name) {
+                    return Ok(Some(index));
+                }
+                self.members[index].process.signal(Signal::CONT)?;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let running: Vec<usize> =
+            (0..self.members.len()).filter(|&index| self.members[index].runs()).collect();
+        let index = random.choice(running);
+        match index {
+            Some(index) if self.stop(index)? => Ok(Some(index)),
+            _ => Ok(None),
+        }
     }
 
     /// Kills one; another one of its kind takes its place.
     pub fn kill_one(&mut self, holder: bool, random: &mut fastrand::Rng) -> Result<()> {
-        let Some(index) = self.choose(holder, random)? else { return Ok(()) };
-        if self.stop(index)? {
-            let name = self.members[index].name.clone();
-            self.note("killed", &name, None)?;
-            self.members[index].process.kill()?;
-            let Member { container, kind, .. } = self.members[index];
-            self.members[index] = self.start(container, kind, false, random)?;
-        }
+        let Some(index) = self.catch(holder, random)? else { return Ok(()) };
+        let name = self.members[index].name.clone();
+        self.note("killed", &name, None)?;
+        self.members[index].process.kill()?;
+        let Member { container, kind, .. } = self.members[index];
+        self.members[index] = self.start(container, kind, false, random)?;
         Ok(())
     }
 
     /// Stops one for so long; one that has no library to see that it was robbed, only for an instant.
     pub fn stop_one(&mut self, holder: bool, time: Duration, random: &mut fastrand::Rng) -> Result<()> {
-        let Some(index) = self.choose(holder, random)? else { return Ok(()) };
-        if self.stop(index)? {
-            let name = self.members[index].name.clone();
-            self.note("stopped", &name, None)?;
-            let instant = Duration::from_millis(200);
-            let time = if self.members[index].kind.library { time } else { time.min(instant) };
-            self.members[index].until = Some(Instant::now() + time);
-        }
+        let Some(index) = self.catch(holder, random)? else { return Ok(()) };
+        let name = self.members[index].name.clone();
+        self.note("stopped", &name, None)?;
+        let time = if self.members[index].kind.library { time } else { time.min(INSTANT) };
+        self.members[index].until = Some(Instant::now() + time);
         Ok(())
     }
 
