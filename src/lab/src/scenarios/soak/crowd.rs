@@ -12,7 +12,8 @@ use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::client::{Client, Kind, Programs};
-use super::judge::{Figures, Judge};
+use super::figures::Figures;
+use super::judge::Judge;
 use super::place::Home;
 use crate::container::Process;
 

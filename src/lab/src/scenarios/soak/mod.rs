@@ -7,6 +7,7 @@
 mod client;
 mod credentials;
 mod crowd;
+mod figures;
 mod judge;
 mod place;
 
@@ -18,6 +19,7 @@ use serde_json::json;
 use self::client::{Kind, Programs};
 use self::credentials::{Looks, Reader};
 use self::crowd::Crowd;
+use self::figures::Figures;
 use self::judge::Shared;
 use self::place::{Home, Remains};
 use super::run::Lab;
@@ -60,7 +62,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Outcome {
     /// For the table.
     title: &'static str,
-    figures: judge::Figures,
+    figures: Figures,
     looks: Looks,
     disk_full: usize,
     locks: Vec<String>,
