@@ -138,12 +138,12 @@ fn disturb(crowds: &mut [Crowd<'_>], end: Instant, random: &mut fastrand::Rng) -
             let which = random.usize(..crowds.len());
             let (crowd, holder) = (&mut crowds[which], random.bool());
             match random.u32(..100) {
-                0..30 => crowd.kill_one(holder, random)?,
-                30..75 => crowd.stop_one(holder, milliseconds(random, 20..1_500), random)?,
+                0..25 => crowd.kill_one(holder, random)?,
+                25..60 => crowd.stop_one(holder, milliseconds(random, 20..1_500), random)?,
                 // Longer than one or two of the three staleness thresholds.
-                75..87 => crowd.stop_one(holder, milliseconds(random, 6_000..16_000), random)?,
+                60..84 => crowd.stop_one(holder, milliseconds(random, 6_000..16_000), random)?,
                 // Longer than a lease.
-                87..88 => crowd.stop_one(holder, milliseconds(random, 61_000..70_000), random)?,
+                84..86 => crowd.stop_one(holder, milliseconds(random, 61_000..70_000), random)?,
                 _ if full_until[which].is_none() => {
                     crowd.home.fill()?;
                     times_full[which] += 1;
