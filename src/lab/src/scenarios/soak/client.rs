@@ -9,6 +9,7 @@ use serde_json::json;
 use super::place::Home;
 use crate::clients::{Launch, proper_lockfile};
 use crate::credentials::Login;
+use crate::failure::cannot_run;
 use crate::sandbox::{self, HOME, Sandbox};
 use crate::spec::Band;
 

@@ -94,6 +94,11 @@ fn a_lease_ends_after_its_time_and_by_nobody_in_another_container() {
 }
 
 #[test]
+fn in_a_shared_directory_nothing_runs_out() {
+    assert_eq!(violations(&["ask a 1", "got a 2", "stopped a 3", "ask b 10", "got b 90000"]), 1);
+}
+
+#[test]
 fn a_damaged_log_is_an_error() {
     for line in ["ask", "ask a x", "ask nobody 1", "asks a 1", "beat a 1", "peace a 1 2"] {
         let mut judge = Judge::new(Shared::Directory);
