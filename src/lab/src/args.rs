@@ -448,7 +448,7 @@ pub struct SoakArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Who has the library: all that can make use of it, or none, to see that violations are found
-    #[arg(long, value_enum, default_value_t = LibraryChoice::All)]
+    #[arg(long, value_enum, default_value_t = LibraryChoice::All, value_parser = all_or_none())]
     pub library: LibraryChoice,
 }
 
@@ -714,6 +714,25 @@ fn variable(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "expected NAME=VALUE".to_owned())
 }
 
+<<<<<<< HEAD
+=======
+fn all_or_none() -> impl clap::builder::TypedValueParser<Value = LibraryChoice> {
+    use clap::builder::TypedValueParser;
+    clap::builder::EnumValueParser::<LibraryChoice>::new().try_map(|choice| match choice {
+        LibraryChoice::All | LibraryChoice::None => Ok(choice),
+        LibraryChoice::Half | LibraryChoice::Compare => Err("a soak runs once, and as a whole"),
+    })
+}
+
+fn shared_filesystem() -> impl clap::builder::TypedValueParser<Value = Filesystem> {
+    use clap::builder::TypedValueParser;
+    clap::builder::EnumValueParser::<Filesystem>::new().try_map(|kind| match kind {
+        Filesystem::Overlay => Err("an overlay is private to its container"),
+        Filesystem::Tmpfs | Filesystem::Ext4 => Ok(kind),
+    })
+}
+
+>>>>>>> af96c3c (soak: says that it cannot run where there are no time namespaces, and refuses half of a library)
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -66,13 +66,11 @@ impl<'a> Programs<'a> {
         sandbox::write(&programs.script, SCRIPT)?;
         sandbox::write(&programs.time, "")?;
         let ahead = AHEAD.to_string();
-        sandbox::run(Command::new("unshare").arg(format!("--time={}", programs.time.display())).args([
-            "--monotonic",
-            &ahead,
-            "--boottime",
-            &ahead,
-            "true",
-        ]))?;
+        let mut unshare = Command::new("unshare");
+        unshare.arg(format!("--time={}", programs.time.display()));
+        unshare.args(["--monotonic", &ahead, "--boottime", &ahead, "true"]);
+        sandbox::run(&mut unshare)
+            .map_err(|error| cannot_run(format!("no time namespace can be made: {error:#}")))?;
         Ok(programs)
     }
 

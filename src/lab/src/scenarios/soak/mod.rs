@@ -13,7 +13,7 @@ mod place;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde_json::json;
 
 use self::client::{Kind, Programs};
@@ -73,10 +73,6 @@ struct Outcome {
 
 /// Runs the soak.
 pub fn run(lab: &Lab, args: &SoakArgs) -> Result<Report> {
-    ensure!(
-        matches!(args.library, LibraryChoice::All | LibraryChoice::None),
-        "in a soak all clients have the library that can make use of it, or none"
-    );
     let library = args.library == LibraryChoice::All;
     let duration = crate::seconds(args.minutes * 60.0, "--minutes")?;
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
