@@ -8,6 +8,7 @@
 //   robs AGE, spares    before it removes a lock that it calls stale at AGE ms; after that was refused
 //   lost                it was told that its lock is not its own any more
 //   jump SKEW           its clock is wrong from now on
+//   writes GENERATION   it has read the credentials, and is about to write the next generation
 //   full, exhausted     a write of the credentials failed for want of room; it had no descriptor to spare
 //   torn                the credentials were no whole JSON while it held the lock
 //   peace FDS MAPPINGS  at the end: descriptors more than after its first cycle, mappings of the library's locks
@@ -128,6 +129,7 @@ function refresh() {
   const present = generation();
   if (Number.isNaN(present)) return note('torn');
   const next = present + 1;
+  note('writes', next);
   const claudeAiOauth = { accessToken: `lab-a-${next}`, refreshToken: `lab-r-${next}`, expiresAt: settings.expires + next };
   try {
     return write(JSON.stringify({ claudeAiOauth }));

@@ -160,7 +160,7 @@ impl Judge {
                 figures.stopped += 1;
                 process.stopped = Some(time);
             }
-            "continued" => {}
+            "continued" | "writes" => {}
             "killed" => {
                 figures.killed += 1;
                 figures.killed_holding += usize::from(process.holding.is_some());
