@@ -18,15 +18,15 @@ const PAUSE: Duration = Duration::from_millis(3);
 const TOKEN: &str = "lab-r-";
 
 /// What was found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Looks {
     /// All of them.
     pub all: usize,
     /// The file was not to be read, or not whole JSON, or without a pair of this soak.
     pub damaged: usize,
-    /// Its generation was lower than before.
-    pub backwards: usize,
-    /// The highest generation.
+    /// Its generation was lower than before: from which one to which.
+    pub backwards: Vec<(u64, u64)>,
+    /// The latest generation.
     pub generation: u64,
 }
 
@@ -36,7 +36,9 @@ impl Looks {
         match content.and_then(generation) {
             None => self.damaged += 1,
             Some(found) => {
-                self.backwards += usize::from(found < self.generation);
+                if found < self.generation {
+                    self.backwards.push((self.generation, found));
+                }
                 self.generation = found;
             }
         }
@@ -101,6 +103,6 @@ mod tests {
         looks.at(Some(""));
         looks.at(Some(&content(6)[1..]));
         looks.at(None);
-        assert_eq!(looks, Looks { all: 8, damaged: 3, backwards: 1, generation: 5 });
+        assert_eq!(looks, Looks { all: 8, damaged: 3, backwards: vec![(5, 4)], generation: 5 });
     }
 }
