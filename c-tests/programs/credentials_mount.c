@@ -372,6 +372,24 @@ static void case_no_descriptors(void)
 	}
 }
 
+/* A write that was begun under a lock which is lost since does not replace what somebody else has stored meanwhile. */
+static void case_robbed_writer(void)
+{
+	static const char newest[] = PAIR("three", "30", "");
+	struct stat found;
+	CHECK(mkdir(home(names[0]), 0777) == 0);
+	int fd = open(credentials, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && write(fd, EQUAL, strlen(EQUAL)) == (ssize_t)strlen(EQUAL));
+	for (int i = 0; i < 2; i++)
+		raw_rmdir(home(names[i])); /* natively the second is not there */
+	CHECK(stat(home(names[0]), &found) == -1 && errno == ENOENT); /* now it knows */
+	store(shared, newest, strlen(newest));
+	CHECK(mkdir(home(names[0]), 0777) == 0);
+	int reader = open(credentials, O_RDONLY | O_CLOEXEC);
+	CHECK(reader >= 0 && close(reader) == 0 && holds(shared, newest, strlen(newest)));
+	CHECK(close(fd) == 0 && rmdir(home(names[0])) == 0 && holds(shared, newest, strlen(newest)));
+}
+
 /* Where the leases of the refresh lock and of the write lock lie, a byte for each millisecond. */
 #define REGION (1LL << 60)
 #define LANE (1LL << 40)
@@ -646,7 +664,7 @@ static void case_moments(void)
 static const struct { const char *name; void (*run)(void); } cases[] = {
 	NAMED(publish), NAMED(same), NAMED(other_name), NAMED(errors), NAMED(slash), NAMED(read_only), NAMED(full), NAMED(file_size_limit),
 	NAMED(killed), NAMED(exclude), NAMED(killed_holder), NAMED(forking_holder), NAMED(closing_holder),
-	NAMED(executing_holder), NAMED(nested), NAMED(no_descriptors), NAMED(lease), NAMED(renewed_lease),
+	NAMED(executing_holder), NAMED(nested), NAMED(no_descriptors), NAMED(robbed_writer), NAMED(lease), NAMED(renewed_lease),
 	NAMED(moments), NAMED(stopped_holder),
 };
 

@@ -95,6 +95,8 @@ pub fn undisturbed<R>(kernel: &mut Linux, step: impl FnOnce(&mut Linux) -> R) ->
 #[cold]
 #[inline(never)]
 pub unsafe fn make(at: c_int, path: *const c_char, mode: mode_t) -> Answer {
+    // Of an earlier lock: judged by what was known then, not by what is found once this one is taken.
+    credentials::staged::finish();
     let mut kernel = directory::kernel();
     // SAFETY: the caller's path.
     let target = unsafe { served(at, path, "mkdir", &mut kernel) }?;
@@ -154,9 +156,7 @@ pub unsafe fn remove(at: c_int, path: *const c_char, flags: c_int) -> Answer {
     if flags != libc::AT_REMOVEDIR {
         return None;
     }
-    if credentials::staged::any() {
-        credentials::staged::finish();
-    }
+    credentials::staged::finish();
     let mut kernel = directory::kernel();
     // SAFETY: the caller's path.
     let Target { lock, asked, slot } = unsafe { served(at, path, "rmdir", &mut kernel) }?;

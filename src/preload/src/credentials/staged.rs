@@ -137,11 +137,11 @@ pub fn closing(descriptor: c_int) -> Result<()> {
     Ok(())
 }
 
-/// The process looks at the file, or gives a lock back.
+/// The process looks at the file, or takes or gives back a lock.
 #[cold]
 #[inline(never)]
 pub fn finish() {
-    if is_own() {
+    if any() && is_own() {
         // Whoever could be told of a failure has closed the descriptor.
         let _ = put_in_place(None);
     }
