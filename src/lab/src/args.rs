@@ -714,8 +714,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "expected NAME=VALUE".to_owned())
 }
 
-<<<<<<< HEAD
-=======
 fn all_or_none() -> impl clap::builder::TypedValueParser<Value = LibraryChoice> {
     use clap::builder::TypedValueParser;
     clap::builder::EnumValueParser::<LibraryChoice>::new().try_map(|choice| match choice {
@@ -724,15 +722,6 @@ fn all_or_none() -> impl clap::builder::TypedValueParser<Value = LibraryChoice> 
     })
 }
 
-fn shared_filesystem() -> impl clap::builder::TypedValueParser<Value = Filesystem> {
-    use clap::builder::TypedValueParser;
-    clap::builder::EnumValueParser::<Filesystem>::new().try_map(|kind| match kind {
-        Filesystem::Overlay => Err("an overlay is private to its container"),
-        Filesystem::Tmpfs | Filesystem::Ext4 => Ok(kind),
-    })
-}
-
->>>>>>> af96c3c (soak: says that it cannot run where there are no time namespaces, and refuses half of a library)
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -132,22 +132,14 @@ unsafe fn open(at: c_int, path: *const c_char, flags: c_int) -> Option<c_int> {
 /// rename and its relatives, onto what may be the credentials file. `None`: the original is to be called.
 #[cold]
 #[inline(never)]
-<<<<<<< HEAD
 pub unsafe fn replace(
     from_at: c_int,
     from: *const c_char,
     to_at: c_int,
     to: *const c_char,
 ) -> Option<Result<()>> {
-    if staged::any() {
-        // What was written before comes before this.
-        staged::finish();
-    }
-=======
-pub unsafe fn replace(from_at: c_int, from: *const c_char, to_at: c_int, to: *const c_char) -> Replaced {
     // What was written before comes before this.
     staged::finish();
->>>>>>> f6463f8 (A staged write is judged by what was known under its own lock, not under the next one)
     // SAFETY: the caller's paths.
     unsafe { try_replace(from_at, from, to_at, to) }
 }

@@ -44,17 +44,18 @@ impl Home {
         let (_, directory) = run::new_directory();
         let mut home = Self { shared, containers: Vec::new(), directory };
         let directory = home.directory.clone();
+        let mounted = crate::shared::Shared::Tmpfs.mount(&directory)?;
         let place = Place {
             layout: home.layout(),
             home: Filesystem::Tmpfs,
             directory: &directory,
+            shared: &mounted,
             read_only: false,
             owner: 0,
             login: Login::Claude,
             credentials,
         };
-        sandbox::make_directory(&place.shared())?;
-        sandbox::mount("tmpfs", place.shared(), "tmpfs", DISK)?;
+        sandbox::mount("tmpfs", &mounted.directory, "tmpfs", DISK)?;
         for step in place.shared_steps() {
             step.perform()?;
         }
