@@ -50,7 +50,7 @@ fn directory_of(variable: Option<OsString>) -> Result<PathBuf> {
 /// The file in this directory that has a build's table.
 pub fn path(directory: &Path, build_id: &BuildId) -> PathBuf {
     let mut name = hexadecimal(build_id).into_bytes();
-    name.extend(sites::SUFFIX);
+    name.extend(sites::SUFFIX.to_bytes());
     directory.join(OsStr::from_bytes(&name))
 }
 
