@@ -631,8 +631,9 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
             }
             removed
         }
-        (Asked::Lock, Some(_)) => remove_stale(kernel, slot, Place::Lock),
-        (Asked::Sibling, _) => remove_redirected(kernel),
+        // A new client's sibling may be another one's by now, if it was robbed of the lock under which it took it.
+        (asked, Some(_)) => remove_stale(kernel, slot, asked.place()),
+        (Asked::Sibling, None) => remove_redirected(kernel),
         (Asked::Lock, None) => None,
     }
 }
