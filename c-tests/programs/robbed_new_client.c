@@ -4,6 +4,15 @@
 
 #include "program.h"
 
+/* Where the thief has a home of its own, the sibling is still the robbed client's, and must not stay. */
+static void own_sibling_goes(void)
+{
+	struct stat found;
+	CHECK(mkdir(IN_DIR, 0777) == 0 && mkdir(SIBLING, 0777) == 0 && raw_rmdir(IN_DIR) == 0);
+	CHECK(stat(IN_DIR, &found) == -1 && errno == ENOENT);
+	CHECK(rmdir(SIBLING) == 0 && !on_disk(SIBLING));
+}
+
 int main(void)
 {
 	struct stat found;
@@ -27,5 +36,6 @@ int main(void)
 	CHECK(on_disk(SIBLING) == active() && on_disk(IN_DIR) == active());
 	CHECK(kill(other, SIGKILL) == 0 && waitpid(other, 0, 0) == other);
 	CHECK(mkdir(SIBLING, 0777) == 0 && rmdir(SIBLING) == 0);
+	own_sibling_goes();
 	return 0;
 }

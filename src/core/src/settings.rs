@@ -1,6 +1,25 @@
 //! What the `LOCKSPAN_*` variables mean. The library goes inert on a value that it does not know; the command
 //! refuses it with the reason.
 
+use core::ffi::CStr;
+
+/// Whether the library does nothing.
+pub const DISABLE: &CStr = c"LOCKSPAN_DISABLE";
+/// What it does.
+pub const MODE: &CStr = c"LOCKSPAN_MODE";
+/// Where it says what it does.
+pub const EVENTS: &CStr = c"LOCKSPAN_EVENTS";
+/// Whether a process may replace a newer pair of tokens than it has seen.
+pub const ROLLBACK: &CStr = c"LOCKSPAN_ROLLBACK";
+
+/// The name of a variable, the same bytes.
+const fn name(variable: &'static CStr) -> &'static str {
+    match variable.to_str() {
+        Ok(name) => name,
+        Err(_) => panic!("a name is ASCII"),
+    }
+}
+
 /// What the library does with a lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
@@ -37,7 +56,7 @@ pub fn mode(
     let bad = |variable, expected| Err(BadSetting { variable, expected });
     let disable = disable.unwrap_or_default();
     if !matches!(disable, b"" | b"0" | b"1") {
-        return bad("LOCKSPAN_DISABLE", "must be 0 or 1");
+        return bad(const { name(DISABLE) }, "must be 0 or 1");
     }
     let mode = mode.unwrap_or_default();
     let mode = if mode.is_empty() || mode == b"redirect" {
@@ -47,15 +66,15 @@ pub fn mode(
     } else if mode == b"off" {
         Mode::Off
     } else {
-        return bad("LOCKSPAN_MODE", "must be redirect, observe or off");
+        return bad(const { name(MODE) }, "must be redirect, observe or off");
     };
     let events = events.unwrap_or_default();
     if !events.is_empty() && !events.starts_with(b"/") {
-        return bad("LOCKSPAN_EVENTS", "must be an absolute path");
+        return bad(const { name(EVENTS) }, "must be an absolute path");
     }
     let rollback = rollback.unwrap_or_default();
     if !rollback.is_empty() && rollback != b"refuse" && rollback != ROLLBACK_ALLOWED {
-        return bad("LOCKSPAN_ROLLBACK", "must be refuse or allow");
+        return bad(const { name(ROLLBACK) }, "must be refuse or allow");
     }
     Ok(if disable == b"1" { Mode::Off } else { mode })
 }

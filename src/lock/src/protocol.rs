@@ -568,10 +568,12 @@ pub fn nested<K: Kernel>(kernel: &mut K, slot: &Slot, mode: u32) -> Result<()> {
     let record = kernel.read_record(Place::Record).filter(|record| record.names(held.lock));
     let guard = record.filter(|record| record.coherent).map(|record| record.guard);
     make_sibling(kernel, guard, held.lock, mode)?;
-    if let (Some(mut record), Ok(sibling)) = (record, kernel.stat(Place::Sibling)) {
+    if let Ok(sibling) = kernel.stat(Place::Sibling) {
         slot.set_nested(sibling.identity);
-        record.sibling = Some(sibling.identity);
-        write_sibling_record(kernel, &record);
+        if let Some(mut record) = record {
+            record.sibling = Some(sibling.identity);
+            write_sibling_record(kernel, &record);
+        }
     }
     Ok(())
 }
@@ -631,7 +633,7 @@ pub fn remove<K: Kernel>(kernel: &mut K, slot: &Slot, asked: Asked) -> Option<(R
             }
             removed
         }
-        // A new client's sibling may be another one's by now, if it was robbed of the lock under which it took it.
+        // Also a new client's sibling, if it was robbed of the lock under which it took that: it may be another one's.
         (asked, Some(_)) => remove_stale(kernel, slot, asked.place()),
         (Asked::Sibling, None) => remove_redirected(kernel),
         (Asked::Lock, None) => None,
@@ -695,7 +697,8 @@ fn remove_stale<K: Kernel>(kernel: &mut K, slot: &Slot, place: Place) -> Option<
     let result = removing(kernel, |kernel| {
         let stat = kernel.stat(place)?;
         let now = kernel.wall();
-        let judged = slot.was_shown(&stat) && stale::may_be_stale(stat.mtime, now);
+        let own = stat.identity == slot.nested();
+        let judged = own || slot.was_shown(&stat) && stale::may_be_stale(stat.mtime, now);
         if !judged && stale::beats(stat.mtime, now) {
             removed = Removed::TooFresh;
             return Err(Errno::NOENT);

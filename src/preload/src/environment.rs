@@ -41,7 +41,7 @@ pub fn turn_off() {
 
 /// Whether a process may replace a newer pair of tokens than it has seen.
 pub fn allows_rollback() -> bool {
-    value(c"LOCKSPAN_ROLLBACK") == Some(settings::ROLLBACK_ALLOWED)
+    value(settings::ROLLBACK) == Some(settings::ROLLBACK_ALLOWED)
 }
 
 /// Whether this program has more rights than its caller, whose environment it must not follow then.
@@ -81,10 +81,10 @@ fn read_mode() -> Mode {
         return Mode::Off;
     }
     let mode = settings::mode(
-        value(c"LOCKSPAN_DISABLE"),
-        value(c"LOCKSPAN_MODE"),
-        value(c"LOCKSPAN_EVENTS"),
-        value(c"LOCKSPAN_ROLLBACK"),
+        value(settings::DISABLE),
+        value(settings::MODE),
+        value(settings::EVENTS),
+        value(settings::ROLLBACK),
     );
     let variable = match mode {
         Err(bad) => bad.variable,

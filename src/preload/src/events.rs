@@ -4,6 +4,7 @@
 //! and closed for each event. An event that cannot be written is dropped.
 
 use lockspan_core::record::HOST_LENGTH;
+use lockspan_core::settings;
 use lockspan_core::text::Text;
 use lockspan_lock::sys;
 
@@ -32,7 +33,7 @@ pub fn inert(variable: &'static str) {
 /// Appends an event to the log, if there is one.
 #[inline(never)]
 pub fn record(event: Event) {
-    let Some(path) = variable(c"LOCKSPAN_EVENTS").filter(|path| path.to_bytes().starts_with(b"/")) else {
+    let Some(path) = variable(settings::EVENTS).filter(|path| path.to_bytes().starts_with(b"/")) else {
         return;
     };
     let now = sys::clock(libc::CLOCK_REALTIME);

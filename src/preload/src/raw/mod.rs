@@ -16,7 +16,7 @@ mod patch;
 
 use core::ffi::CStr;
 
-use lockspan_core::settings::Mode;
+use lockspan_core::settings::{self, Mode};
 use lockspan_core::sites::{self, BuildId, MACHINE, Sites};
 use lockspan_core::text::Text;
 use lockspan_lock::sys::{self, Errno};
@@ -72,7 +72,7 @@ pub fn reach(program: &Program, initial: Initial) {
     if let Some(packed) = sites::builtin(build_id) {
         return patched(program, Ok(Sites::Builtin(packed)));
     }
-    if initial.variable(c"LOCKSPAN_DISABLE").is_some() && environment::mode() == Mode::Off {
+    if initial.variable(settings::DISABLE).is_some() && environment::mode() == Mode::Off {
         return;
     }
     // Where the table of a build is that is not compiled in.
