@@ -34,6 +34,17 @@ pub struct Kind {
     pub jumps: bool,
 }
 
+impl Kind {
+    /// For names in the log.
+    pub fn word(self) -> String {
+        let band = match self.band {
+            Band::Old => "old",
+            Band::New => "new",
+        };
+        format!("{band}-{}{}", self.stale, if self.library { "" } else { "-bare" })
+    }
+}
+
 /// One client to be.
 pub struct Client {
     /// In the log.

@@ -86,7 +86,7 @@ impl<'a> Crowd<'a> {
         random: &mut fastrand::Rng,
     ) -> Result<Member> {
         self.started += 1;
-        let name = format!("p{}", self.started);
+        let name = format!("{}-{}", self.started, kind.word());
         // Every second container has clocks of its own, the first one has the machine's.
         let other_time = container % 2 == 1;
         let client = Client { name: name.clone(), kind, seed: random.u32(1..u32::MAX / 2), other_time, last };
@@ -182,9 +182,13 @@ impl<'a> Crowd<'a> {
         let Some(index) = self.catch(holder, random)? else { return Ok(()) };
         let name = self.members[index].name.clone();
         self.note("stopped", &name, None)?;
-        let time = if self.members[index].kind.library { time } else { time.min(INSTANT) };
-        self.members[index].until = Some(Instant::now() + time);
-        Ok(())
+        if self.members[index].kind.library {
+            self.members[index].until = Some(Instant::now() + time);
+            return Ok(());
+        }
+        // At once, and not when the lab has time for it: after a longer stop it would remove another one's lock.
+        std::thread::sleep(time.min(INSTANT));
+        self.continue_one(index)
     }
 
     /// Whether it is stopped now; one that has ended is not.

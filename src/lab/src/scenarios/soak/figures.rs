@@ -50,6 +50,6 @@ pub struct Violation {
     pub second: String,
     /// Who held it.
     pub first: String,
-    /// The log from where the first one got it, or so much of it as is kept.
+    /// The latest lines of the log.
     pub log: Vec<String>,
 }

@@ -25,8 +25,6 @@ const RIGHT: i64 = 500;
 const TICK: Nanoseconds = 10 * MILLISECOND;
 /// How many lines are kept to explain a violation.
 const KEPT: usize = 200;
-/// How many of them from before the first one got the lock.
-const CONTEXT: usize = 20;
 
 /// What can be taken from its holder, and by whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +49,8 @@ struct Process {
     container: usize,
     /// Has asked, and not heard.
     asking: bool,
-    /// The line of its `got`.
-    holding: Option<usize>,
+    /// Has got it, and not left.
+    holding: bool,
     void: Option<Void>,
     /// Its last sign of life, since it asked.
     sign: Nanoseconds,
@@ -65,7 +63,7 @@ struct Process {
 impl Process {
     fn ends(&mut self) {
         self.asking = false;
-        self.holding = None;
+        self.holding = false;
         self.void = None;
     }
 }
@@ -98,7 +96,7 @@ impl Judge {
 
     /// Who holds the lock.
     pub fn holder(&self) -> Option<&str> {
-        self.processes.iter().find(|(_, process)| process.holding.is_some()).map(|(name, _)| name.as_str())
+        self.processes.iter().find(|(_, process)| process.holding).map(|(name, _)| name.as_str())
     }
 
     /// The next line.
@@ -163,7 +161,7 @@ impl Judge {
             "continued" | "writes" => {}
             "killed" => {
                 figures.killed += 1;
-                figures.killed_holding += usize::from(process.holding.is_some());
+                figures.killed_holding += usize::from(process.holding);
                 process.ends();
             }
             "jump" => figures.jumps += 1,
@@ -197,7 +195,7 @@ impl Judge {
             let victims = self.processes.iter().filter(|(_, process)| state(process)).filter(victim);
             victims.map(|(name, _)| name.clone()).collect()
         };
-        let mut victims = find(|process| process.holding.is_some());
+        let mut victims = find(|process| process.holding);
         if victims.is_empty() {
             victims = find(|process| process.asking && process.stopped.is_some());
         }
@@ -217,24 +215,22 @@ impl Judge {
                 process.void.get_or_insert(Void::Lease);
             }
         }
-        let others: Vec<(&String, usize)> = self
+        let others: Vec<&String> = self
             .processes
             .iter()
-            .filter(|(other, process)| *other != name && process.void.is_none())
-            .filter_map(|(other, process)| Some((other, process.holding?)))
+            .filter(|(other, process)| *other != name && process.void.is_none() && process.holding)
+            .map(|(other, _)| other)
             .collect();
         let robbed = self.processes.get(name).is_some_and(|process| process.void.is_some());
-        if let (false, Some((other, since))) = (robbed, others.first()) {
-            let lines = (self.line - since + CONTEXT).min(self.latest.len());
-            let log = self.latest.range(self.latest.len() - lines..).cloned().collect();
+        if let (false, Some(other)) = (robbed, others.first()) {
+            let log = self.latest.iter().cloned().collect();
             let violation = Violation { second: name.to_owned(), first: (*other).clone(), log };
             self.figures.violations.push(violation);
         }
         self.count_robbed();
-        let line = self.line;
         let process = self.processes.get_mut(name).context("nobody has that name")?;
         process.asking = false;
-        process.holding = Some(line);
+        process.holding = true;
         if process.stopped.is_none() {
             process.sign = time;
         }
@@ -244,7 +240,7 @@ impl Judge {
     /// Somebody has got the lock: who was robbed of it before is counted now, once.
     fn count_robbed(&mut self) {
         for process in self.processes.values_mut().filter(|process| process.void.is_some()) {
-            if process.holding.take().is_some() {
+            if std::mem::take(&mut process.holding) {
                 match (process.behind, process.stopped) {
                     (true, _) => self.figures.misdated += 1,
                     (false, stopped) => {
