@@ -66,19 +66,10 @@ def race(label, count):
     return {"seconds": outcome["seconds"], "answers": answers, "refused": refused}
 
 
-def races(counts, rounds):
+def races(counts):
     """All ways by turns, so that what else the machine does meets all of them alike."""
-    result = {label: {} for label in APART}
-    for count in counts:
-        outcomes = [{label: race(label, count) for label in APART} for _ in range(rounds)]
-        for label, row in result.items():
-            own = [outcome[label] for outcome in outcomes]
-            row[str(count)] = {
-                "seconds": statistics.median(outcome["seconds"] for outcome in own),
-                "answers": min(outcome["answers"] for outcome in own),
-                "refused": max(outcome["refused"] for outcome in own),
-            }
-    return result
+    by_count = {str(count): {label: race(label, count) for label in APART} for count in counts}
+    return {label: {count: row[label] for count, row in by_count.items()} for label in APART}
 
 
 def hold_in_turn(label, count):
@@ -132,8 +123,8 @@ def killed(client):
     return {row["library"]: [run["seconds"] for run in row["runs"]] for row in details}
 
 
-def measure(counts, rounds):
-    """Everything; `counts` are the numbers of clients, who race so many times."""
+def measure(counts):
+    """Everything; `counts` are the numbers of clients, who race once each."""
     ours()
     cargo("build", "--quiet", "--locked", "-p", "lockspan-lab")
     several = [count for count in counts if count > 1]
@@ -143,5 +134,5 @@ def measure(counts, rounds):
         "hand_over": {label: hand_over(label, several) for label in HAND_OVER},
         "takeover": takeovers(counts),
         "killed": {client: killed(client) for client in ("2.1.150", NATIVE)},
-        "wall": races(counts, rounds),
+        "wall": races(counts),
     }
