@@ -260,7 +260,7 @@ mod tests {
     fn every_setting_that_makes_the_library_inert_has_a_meaning() {
         let settings = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src/settings.rs"));
         let variables: Vec<&str> = settings
-            .split("bad(\"")
+            .split("CStr = c\"")
             .skip(1)
             .map(|rest| rest.split('"').next().expect("the end of a literal"))
             .collect();
