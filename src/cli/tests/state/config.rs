@@ -59,7 +59,8 @@ fn a_configuration_that_cannot_be_followed_is_refused_by_its_line() {
     for (text, says) in [
         ("[[store]]\npath = \"relative\"", "lockspan.toml:2: a store has a path"),
         ("\ninode_preserving = yes", "lockspan.toml:2: "),
-        ("inode_preserving = true\ninode_preserving = true", "lockspan.toml: is no TOML: "),
+        ("inode_preserving = true\ninode_preserving = true", "lockspan.toml:2: given twice"),
+        ("# \u{1}", "lockspan.toml: is no TOML: "),
     ] {
         let (home, configured) = home(text);
         let refused = home.refusal(&format!("{configured} lockspan config check"), 1);
