@@ -9,7 +9,7 @@
 //! clock is behind: it dates its lock so that everybody takes it for stale. Where only the file is shared the lock is a
 //! lease, and its end robs everywhere; a directory that is removed, only in the same container.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use anyhow::{Context, Result, bail};
 
@@ -38,8 +38,8 @@ pub enum Shared {
 /// Why what a process holds by the log says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Void {
-    /// This one is about to take it by staleness.
-    Robbing(String),
+    /// These are about to take it by staleness.
+    Robbing(BTreeSet<String>),
     /// Its lease has run out.
     Lease,
 }
@@ -148,10 +148,13 @@ impl Judge {
                 process.stopped = process.stopped.filter(|&stopped| stopped > time);
             }
             "spares" => {
-                let spared = Void::Robbing(name.to_owned());
-                for other in self.processes.values_mut().filter(|other| other.void.as_ref() == Some(&spared))
-                {
-                    other.void = None;
+                for other in self.processes.values_mut() {
+                    if let Some(Void::Robbing(thieves)) = &mut other.void
+                        && thieves.remove(name)
+                        && thieves.is_empty()
+                    {
+                        other.void = None;
+                    }
                 }
             }
             "stopped" => {
@@ -189,7 +192,7 @@ impl Judge {
         let victim = |(name, process): &(&String, &Process)| {
             let reached = shared == Shared::Directory || process.container == container;
             let silent = time.saturating_sub(process.sign) + TICK >= age;
-            *name != thief && process.void.is_none() && reached && (silent || process.behind)
+            *name != thief && process.void != Some(Void::Lease) && reached && (silent || process.behind)
         };
         let find = |state: fn(&Process) -> bool| -> Vec<String> {
             let victims = self.processes.iter().filter(|(_, process)| state(process)).filter(victim);
@@ -201,7 +204,10 @@ impl Judge {
         }
         for name in victims {
             if let Some(process) = self.processes.get_mut(&name) {
-                process.void = Some(Void::Robbing(thief.to_owned()));
+                let void = process.void.get_or_insert_with(|| Void::Robbing(BTreeSet::new()));
+                if let Void::Robbing(thieves) = void {
+                    thieves.insert(thief.to_owned());
+                }
             }
         }
         Ok(())

@@ -55,6 +55,16 @@ fn a_robbery_that_was_refused_excuses_nothing() {
 }
 
 #[test]
+fn of_two_thieves_one_may_remove_the_lock_and_the_other_get_it() {
+    let mut lines = vec!["ask a 1", "got a 2", "stopped a 3", "ask b 10", "ask c 11"];
+    lines.extend(["robs b 5002 5000", "robs c 5002 5000", "spares b 5003"]);
+    lines.push("got b 5004");
+    assert_eq!(violations(&lines), 0);
+    lines.insert(8, "spares c 5003");
+    assert_eq!(violations(&lines), 1);
+}
+
+#[test]
 fn the_robbed_one_is_robbed_until_it_asks_again() {
     let robbery = ["ask a 1", "got a 2", "stopped a 3", "ask b 10", "robs b 5002 5000", "got b 5003"];
     let mut lines = robbery.to_vec();
