@@ -73,8 +73,8 @@ memcheck() {
         "$(dirname "${BASH_SOURCE[0]}")/valgrind.supp" "$1"
 }
 
-# complaints LOG: what is wrong, each kind of it once.
-complaints() { sed -n 's/^==[0-9]*== \([^ ]\)/\1/p' "$1".* | sort -u; }
+# complaints LOG: what is wrong, each kind of it once: what the program does, and what valgrind itself could not do.
+complaints() { sed -nE 's/^(==|--)[0-9]+(==|--) ([^ ])/\3/p' "$1".* | sort -u; }
 
 # The library that programs which are built with ASan want first.
 asan_library() { readlink -f "$(cc -print-file-name=libasan.so)"; }

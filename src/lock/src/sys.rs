@@ -564,14 +564,23 @@ impl Drop for BlockedSignals {
     }
 }
 
-/// Whether memory can be read, asked of the kernel: rt_sigprocmask(2) copies a mask from the address before it
-/// refuses to do anything with it.
+/// Whether a byte of memory can be read, asked of the kernel: rt_sigprocmask(2) copies a mask, the word with the byte,
+/// before it refuses to do anything with it.
+///
+/// With `as_path`, faccessat(2) is asked: it reads a path from the byte on, and nothing else of the word.
 #[inline(never)]
-pub fn readable(address: usize) -> bool {
-    const NO_SUCH_CHANGE: c_int = -1;
-    // SAFETY: the kernel checks the address; the mask is not changed.
-    let refused = unsafe { call!(SYS_rt_sigprocmask, NO_SUCH_CHANGE, address, 0usize, 8usize) };
-    refused != Err(Errno::FAULT)
+pub fn readable(address: usize, as_path: bool) -> bool {
+    const WORD: usize = 8;
+    // Where a path would begin, and no change of the mask that there is.
+    const FROM: c_int = AT_FDCWD;
+    let (number, address) = if as_path {
+        (libc::SYS_faccessat, address)
+    } else {
+        (libc::SYS_rt_sigprocmask, address & !(WORD - 1))
+    };
+    // SAFETY: the kernel checks the address, and changes nothing. faccessat takes three arguments.
+    let answer = unsafe { call(number, padded([FROM.word(), address, 0, WORD])) };
+    answer != Err(Errno::FAULT)
 }
 
 /// ppoll(2) of nothing: sleeps, the signals that are `blocked` being delivered meanwhile. Then it ends early, with

@@ -19,6 +19,7 @@ use crate::directory;
 use crate::events::{self, Event};
 use crate::hook::{self, Word};
 use crate::matching;
+use crate::shell;
 
 /// How long a lock is waited for by who is ready to wait. Milliseconds.
 const LONGEST: u64 = 120_000;
@@ -102,7 +103,7 @@ impl Act {
             libc::F_SETLKW | libc::F_OFD_SETLKW => true,
             _ => return None,
         };
-        if !sys::readable(range.addr()) {
+        if !shell::readable(range.addr()) {
             return None;
         }
         // SAFETY: these commands take a range, whose type comes first, and it can be read.
@@ -132,7 +133,7 @@ pub fn lock(descriptor: c_int, act: Act, original: impl FnOnce() -> c_long) -> O
             Some(result)
         }
         Ok(false) => None,
-        Err(errno) => Some(crate::shell::answer(Err(errno))),
+        Err(errno) => Some(shell::answer(Err(errno))),
     }
 }
 

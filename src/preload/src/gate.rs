@@ -239,7 +239,8 @@ const SUBMISSION_THREAD: c_uint = 1 << 1;
 unsafe fn refuse_ring(parameters: Word) -> bool {
     let parameters = parameters.cast::<RingParameters>();
     // What cannot be read is left to the kernel.
-    if !sys::readable(parameters.addr()) || !sys::readable(parameters.addr().wrapping_add(4)) {
+    let last = parameters.addr().wrapping_add(size_of::<RingParameters>() - 1);
+    if !shell::readable(parameters.addr()) || !shell::readable(last) {
         return false;
     }
     // SAFETY: the caller passes the parameters, and they can be read.

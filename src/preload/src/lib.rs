@@ -25,6 +25,7 @@ mod hook;
 mod imports;
 mod initial;
 mod matching;
+mod memcheck;
 mod memory;
 mod operations;
 mod panic;

@@ -21,6 +21,7 @@ use crate::directory;
 use crate::environment;
 use crate::events::{self, Event};
 use crate::matching::{self, MAX_LOCKS, target};
+use crate::shell;
 
 /// What this process holds, by the index of the lock.
 static SLOTS: [Slot; MAX_LOCKS] = [const { Slot::new() }; MAX_LOCKS];
@@ -210,9 +211,9 @@ impl When {
             When::Val(times) => (times.addr(), size_of::<[timeval; 2]>()),
             When::Buf(times) => (times.addr(), size_of::<utimbuf>()),
         };
-        // Words of the first and the last page that they can lie in.
-        let last = address.saturating_add(length - size_of::<u64>());
-        if address != 0 && !(sys::readable(address) && sys::readable(last)) {
+        // In the first and in the last page that they can lie in.
+        let last = address.saturating_add(length - 1);
+        if address != 0 && !(shell::readable(address) && shell::readable(last)) {
             return None;
         }
         let pair = |times: Option<(Time, Time)>| match times {

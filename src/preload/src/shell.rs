@@ -8,10 +8,12 @@ use lockspan_core::Time;
 use lockspan_lock::sys;
 
 use crate::imports;
+use crate::memcheck;
 
-/// The addresses that may hold a path. Pointers outside are left to the kernel, which answers EFAULT.
+/// The addresses that may hold a path. Pointers outside are left to the kernel, which answers EFAULT. There are a power
+/// of two of them, two pages more than a process may have.
 #[cfg(target_arch = "x86_64")]
-pub const PLAUSIBLE: core::ops::Range<usize> = 4096..0x7fff_ffff_f000;
+pub const PLAUSIBLE: core::ops::Range<usize> = 4096..4096 + (1 << 47);
 /// The top byte of an address may carry a tag.
 #[cfg(not(target_arch = "x86_64"))]
 pub const PLAUSIBLE: core::ops::Range<usize> = 4096..usize::MAX - 4096;
@@ -31,30 +33,33 @@ pub const SLASH: u32 = b'/' as u32;
 /// The caller hands a path to a function that takes a C string.
 pub use crate::hook::machine::tail;
 
-/// Whether all of a C string is in memory that can be read. One system call for each page that it touches.
+/// Pages may be larger, but not smaller.
+pub const SMALLEST_PAGE: usize = 4096;
+
+/// Whether a byte of the host's memory can be read. One system call.
 #[inline(never)]
-pub unsafe fn is_readable_string(mut path: *const c_char) -> bool {
-    const SMALLEST_PAGE: usize = 4096;
-    const WORD: usize = 8;
-    if !PLAUSIBLE.contains(&path.addr()) {
-        return false;
-    }
-    loop {
-        // The word that is asked for must not reach into the next page.
-        if !sys::readable(path.addr() & !(WORD - 1)) {
-            return false;
-        }
+pub fn readable(address: usize) -> bool {
+    PLAUSIBLE.contains(&address) && sys::readable(address, memcheck::is_running())
+}
+
+/// As [`tail`], of a path that need not be readable: 0 if it is not. One system call for each page that it touches.
+#[inline(never)]
+pub unsafe extern "C" fn careful_tail(path: *const c_char) -> u32 {
+    let mut end = path;
+    while readable(end.addr()) {
         loop {
             // SAFETY: in a page that can be read.
-            if unsafe { path.read() } == 0 {
-                return true;
+            if unsafe { end.read() } == 0 {
+                // SAFETY: a C string that can be read.
+                return unsafe { tail(path) };
             }
-            path = path.wrapping_add(1);
-            if path.addr().is_multiple_of(SMALLEST_PAGE) {
+            end = end.wrapping_add(1);
+            if end.addr().is_multiple_of(SMALLEST_PAGE) {
                 break;
             }
         }
     }
+    0
 }
 
 /// Whether a path can be that of a lock.

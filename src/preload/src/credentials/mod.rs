@@ -160,7 +160,7 @@ unsafe fn try_replace(
     let whose = unsafe { matching::credentials(to_at, to, &mut kernel) }?;
     // What cannot be read is for the original.
     // SAFETY: the caller's path.
-    if !unsafe { shell::is_readable_string(from) } {
+    if unsafe { shell::careful_tail(from) } == 0 {
         return None;
     }
     // SAFETY: the caller's paths.

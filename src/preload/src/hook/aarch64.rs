@@ -8,26 +8,28 @@ use crate::shell::{CREDENTIALS, LOCK, PLAUSIBLE, SLASH};
 
 /// A hook whose path, the argument `$path`, decides: it may be a lock or, with `$either`, the credentials file.
 macro_rules! path_hook {
-    ($row:expr, $arguments:expr, $path:expr, $either:expr) => {
+    ($row:expr, $many:expr, $path:expr, $either:expr) => {
         core::arch::naked_asm!(
             "mov w16, #{row}",
+            "adr x17, {tail}",
             "b {look_at}",
             row = const $row,
+            tail = sym $crate::hook::machine::tail,
             look_at = sym $crate::hook::machine::look_at::<{ $path }, $either>,
         )
     };
 }
 
-/// A hook of a function that is rarely called: [`serve`] makes the whole look, see [`super::careful`].
+/// A hook of a function that is rarely called, whose path need not be readable.
 macro_rules! careful_hook {
-    ($row:expr, $look:expr) => {
+    ($row:expr, $path:expr) => {
         core::arch::naked_asm!(
             "mov w16, #{row}",
-            "mov w17, #{look}",
-            "b {pass}",
+            "adr x17, {careful_tail}",
+            "b {look_at}",
             row = const $row,
-            look = const $look,
-            pass = sym $crate::hook::machine::pass,
+            careful_tail = sym $crate::shell::careful_tail,
+            look_at = sym $crate::hook::machine::look_at::<{ $path }, true>,
         )
     };
 }
@@ -96,7 +98,7 @@ pub unsafe extern "C" fn tail(path: *const c_char) -> u32 {
     )
 }
 
-/// Looks at the argument `PATH`, with the row in w16, and goes on to [`pass`].
+/// Looks at the argument `PATH`, by the function in x17, with the row in w16, and goes on to [`pass`].
 ///
 /// A function with a path has no more than six arguments.
 #[unsafe(naked)]
@@ -109,7 +111,7 @@ pub unsafe extern "C" fn look_at<const PATH: usize, const EITHER: bool>() {
         "stp x4, x5, [sp, #48]",
         "str x16, [sp, #64]",
         "ldr x0, [sp, #16 + 8 * {path}]",
-        "bl {tail}",
+        "blr x17",
         "mov w17, w0",
         "ldr x16, [sp, #64]",
         "ldp x4, x5, [sp, #48]",
@@ -133,7 +135,6 @@ pub unsafe extern "C" fn look_at<const PATH: usize, const EITHER: bool>() {
         "b {pass}",
         path = const PATH,
         either = const EITHER as u32,
-        tail = sym tail,
         lock = const LOCK,
         credentials = const CREDENTIALS,
         slash = const SLASH,
@@ -141,9 +142,9 @@ pub unsafe extern "C" fn look_at<const PATH: usize, const EITHER: bool>() {
     )
 }
 
-/// Where hooks end, with the row in w16, and in w17 what [`serve`] calls a look.
+/// Where hooks end, with the row in w16, and in w17 whether the path may concern us.
 ///
-/// If it has, or the original is not known yet, [`serve`] gets the arguments, and may change them. Then the original
+/// If it may, or the original is not known yet, [`serve`] gets the arguments, and may change them. Then the original
 /// is called with them, or the first one is the answer.
 #[unsafe(naked)]
 pub unsafe extern "C" fn pass() {

@@ -21,9 +21,10 @@ use crate::credentials::{self, Opened, staged};
 use crate::environment;
 use crate::file_lock::{self, Act};
 use crate::gate::{self, Decision, Then};
+use crate::memcheck;
 use crate::operations;
 use crate::real::Real;
-use crate::shell::{self, Found, answer};
+use crate::shell::{Found, answer};
 use crate::table::Symbol;
 
 /// What a register holds.
@@ -50,16 +51,13 @@ pub fn watch() {
 /// What a hook does that has more to do than to look: the address at which to go on with the arguments as they are
 /// then, or 0 if the first of them has become the answer.
 ///
-/// `look`: 0 if the path, if there is one, does not concern us, 1 if it may, else what [`careful`] says: nobody has
-/// looked.
+/// `matched`: whether there is a path that may concern us.
 ///
 /// # Safety
 /// Only the machine's part of a hook calls this, which has the row's own number for `symbol`.
-pub unsafe extern "C" fn serve(symbol: Symbol, arguments: &mut Arguments, look: u8) -> usize {
+pub unsafe extern "C" fn serve(symbol: Symbol, arguments: &mut Arguments, matched: bool) -> usize {
     let mut call = Call { symbol, arguments };
     let row = symbol as usize;
-    // SAFETY: the caller's path.
-    let matched = look == 1 || look > 1 && unsafe { call.may_concern(look) };
     let is_looked_at = || Symbol::is_watched(row) && (staged::any() || file_lock::any());
     if matched || is_looked_at() {
         environment::prepare();
@@ -73,6 +71,7 @@ pub unsafe extern "C" fn serve(symbol: Symbol, arguments: &mut Arguments, look: 
     let original = symbol.original();
     if let Some(straight) = STRAIGHT.get(row)
         && !is_looked_at()
+        && !memcheck::is_running()
     {
         straight.store(original, Ordering::SeqCst);
         // Another thread may just have begun a write.
@@ -83,11 +82,6 @@ pub unsafe extern "C" fn serve(symbol: Symbol, arguments: &mut Arguments, look: 
     original
 }
 
-/// The look that [`serve`] is to make: at the argument `position`, which need not be readable. Never 0 or 1.
-pub const fn careful(position: usize) -> u8 {
-    2 + position as u8
-}
-
 /// A call of a hooked function.
 pub struct Call<'a> {
     symbol: Symbol,
@@ -95,14 +89,6 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Makes the look that [`careful`] has described, for what any of the functions may be about.
-    unsafe fn may_concern(&self, look: u8) -> bool {
-        let path = self.arguments.get(usize::from(look).wrapping_sub(2));
-        // SAFETY: the caller's path.
-        path.map(|word| word.cast_const().cast())
-            .is_some_and(|path| unsafe { shell::is_readable_string(path) && shell::may_be_either(path) })
-    }
-
     /// Calls the original here, for those who have something to do when it returns.
     unsafe fn original(&self) -> c_long {
         type Function = unsafe extern "C" fn(Word, Word, Word, Word, Word, Word) -> c_long;

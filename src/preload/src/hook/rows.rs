@@ -159,14 +159,14 @@ macro_rules! symbols {
     (careful $symbol:ident, ($($argument:ident),*), $path:ident) => {
         $crate::hook::machine::careful_hook!(
             Symbol::$symbol as u32,
-            $crate::hook::careful($crate::hook::rows::position(&[$(stringify!($argument)),*], stringify!($path)))
+            $crate::hook::rows::position(&[$(stringify!($argument)),*], stringify!($path))
         )
     };
     (hook $symbol:ident, ($($argument:ident),*), $path:ident, $either:literal) => {
         $crate::hook::machine::path_hook!(
             Symbol::$symbol as u32,
-            // By twos: not each number needs code of its own.
-            [$(stringify!($argument)),*].len().next_multiple_of(2),
+            // Four or more: not each number needs code of its own.
+            [$(stringify!($argument)),*].len() > 4,
             $crate::hook::rows::position(&[$(stringify!($argument)),*], stringify!($path)),
             $either
         )

@@ -7,31 +7,41 @@ use core::arch::naked_asm;
 use core::ffi::c_char;
 
 use super::{STRAIGHT, serve};
-use crate::shell::{CREDENTIALS, LOCK, PLAUSIBLE, SLASH};
+use crate::shell::{CREDENTIALS, LOCK, PLAUSIBLE, SLASH, SMALLEST_PAGE, careful_tail};
 
-/// A hook of so many arguments whose path, the argument `$path`, decides: it may be a lock or, with `$either`, the
-/// credentials file.
+/// A hook whose path, the argument `$path`, decides: it may be a lock or, with `$either`, the credentials file. With
+/// `$many` there are more than four arguments.
 macro_rules! path_hook {
-    ($row:expr, $arguments:expr, $path:expr, $either:expr) => {
+    ($row:expr, $many:expr, $path:expr, $either:expr) => {
         core::arch::naked_asm!(
             "push {row}",
             "jmp {look_at}",
             row = const $row,
-            look_at = sym $crate::hook::machine::look_at::<{ $arguments }, { $path }, $either>,
+            look_at = sym $crate::hook::machine::look_at::<{ $many }, { $path }, $either>,
         )
     };
 }
 
-/// A hook of a function that is rarely called: [`serve`] makes the whole look, see [`super::careful`].
+/// A hook of a function that is rarely called, whose path need not be readable.
 macro_rules! careful_hook {
-    ($row:expr, $look:expr) => {
+    ($row:expr, $path:expr) => {
         core::arch::naked_asm!(
-            "mov al, {look}",
-            "mov r11d, {row}",
-            "jmp {slow}",
-            look = const $look,
+            "lea r11, [rip + {straight} + 8 * {row}]",
+            "push rsi",
+            ".if {path} == 0",
+            "lea rsi, [rdi - 4]",
+            ".elseif {path} == 1",
+            "lea rsi, [rsi - 4]",
+            ".elseif {path} == 3",
+            "lea rsi, [rcx - 4]",
+            ".else",
+            ".error \"no function has its path there\"",
+            ".endif",
+            "jmp {look_carefully}",
+            straight = sym $crate::hook::STRAIGHT,
             row = const $row,
-            slow = sym $crate::hook::machine::slow,
+            path = const $path,
+            look_carefully = sym $crate::hook::machine::look_carefully,
         )
     };
 }
@@ -87,9 +97,8 @@ pub(crate) use {careful_hook, gate_hook, pass_hook, path_hook};
 pub unsafe extern "C" fn tail(path: *const c_char) -> u32 {
     naked_asm!(
         "lea rax, [rdi - {lowest}]",
-        "mov rcx, {span}",
-        "cmp rax, rcx",
-        "jae 2f",
+        "shr rax, {span}",
+        "jnz 2f",
         "push rdi",
         "call strlen@PLT",
         "pop rcx",
@@ -103,7 +112,7 @@ pub unsafe extern "C" fn tail(path: *const c_char) -> u32 {
         "xor eax, eax",
         "ret",
         lowest = const PLAUSIBLE.start,
-        span = const PLAUSIBLE.end - PLAUSIBLE.start,
+        span = const (PLAUSIBLE.end - PLAUSIBLE.start).ilog2(),
     )
 }
 
@@ -111,16 +120,14 @@ pub unsafe extern "C" fn tail(path: *const c_char) -> u32 {
 ///
 /// Registers are saved by twos, which keeps the stack aligned.
 #[unsafe(naked)]
-pub unsafe extern "C" fn look_at<const ARGUMENTS: usize, const PATH: usize, const EITHER: bool>() {
+pub unsafe extern "C" fn look_at<const MANY: bool, const PATH: usize, const EITHER: bool>() {
     naked_asm!(
-        ".if {arguments} > 4",
+        ".if {many}",
         "push r9",
         "push r8",
         ".endif",
-        ".if {arguments} > 2",
         "push rcx",
         "push rdx",
-        ".endif",
         "push rsi",
         "push rdi",
         ".if {path} > 0",
@@ -129,15 +136,25 @@ pub unsafe extern "C" fn look_at<const ARGUMENTS: usize, const PATH: usize, cons
         "call {tail}",
         "pop rdi",
         "pop rsi",
-        ".if {arguments} > 2",
         "pop rdx",
         "pop rcx",
-        ".endif",
-        ".if {arguments} > 4",
+        ".if {many}",
         "pop r8",
         "pop r9",
         ".endif",
         "pop r11",
+        "jmp {go_on}",
+        many = const MANY as u32,
+        path = const PATH,
+        tail = sym tail,
+        go_on = sym go_on::<EITHER>,
+    )
+}
+
+/// Goes on to the original, or to [`slow`], with the row in r11 and in eax what [`tail`] says.
+#[unsafe(naked)]
+unsafe extern "C" fn go_on<const EITHER: bool>() {
+    naked_asm!(
         "cmp eax, {lock}",
         "je 2f",
         ".if {either}",
@@ -155,10 +172,7 @@ pub unsafe extern "C" fn look_at<const ARGUMENTS: usize, const PATH: usize, cons
         "2:",
         "mov al, 1",
         "jmp {slow}",
-        arguments = const ARGUMENTS,
-        path = const PATH,
         either = const EITHER as u32,
-        tail = sym tail,
         lock = const LOCK,
         credentials = const CREDENTIALS,
         slash = const SLASH,
@@ -167,7 +181,89 @@ pub unsafe extern "C" fn look_at<const ARGUMENTS: usize, const PATH: usize, cons
     )
 }
 
-/// Where hooks end that have more to do, with the row in r11d, and in al what [`serve`] calls a look.
+/// Looks at the path that begins four bytes after rsi, and need not be readable, and goes on to the original, or to
+/// [`slow`]. r11 is where the row's part of [`STRAIGHT`] is; the argument that was in rsi is on the stack.
+///
+/// The kernel is asked once whether the path and the bytes before it can be read. Then the path is searched for its end
+/// as far as its page goes, and most are none of ours by their last byte. All else is for [`careful_tail`]: paths in
+/// two pages or next to memory that cannot be read, and every path of a process in which nobody may go straight.
+#[unsafe(naked)]
+pub unsafe extern "C" fn look_carefully() {
+    naked_asm!(
+        "cmp qword ptr [r11], 0",
+        "push r11",
+        "push rcx",
+        "push rdi",
+        "je 4f",
+        // As in `sys::readable`.
+        "movq xmm1, rdx",
+        "xor edx, edx",
+        "or edi, -1",
+        "lea r10d, [rdx + 8]",
+        "lea eax, [rdx + {sigprocmask}]",
+        "syscall",
+        "movq rdx, xmm1",
+        "cmp eax, -{fault}",
+        "je 4f",
+        // The place in the page, counted from its end; rsi + 4 is that end.
+        "lea rdi, [rsi + 4]",
+        "mov rcx, rdi",
+        "or rcx, -{page}",
+        "sub rsi, rcx",
+        "pxor xmm0, xmm0",
+        "2:",
+        "add rcx, 16",
+        "jg 5f",
+        "movdqu xmm1, [rsi + rcx + 4 - 16]",
+        "pcmpeqb xmm1, xmm0",
+        "pmovmskb eax, xmm1",
+        "bsf eax, eax",
+        "jz 2b",
+        "add rax, rcx",
+        "movzx ecx, byte ptr [rsi + rax + 4 - 16 - 1]",
+        "mov rdi, {last_bytes}",
+        "bt rdi, rcx",
+        "jc 3f",
+        "pop rdi",
+        "pop rcx",
+        "pop r11",
+        "pop rsi",
+        "jmp [r11]",
+        "3:",
+        "mov eax, [rsi + rax + 4 - 16 - 4]",
+        "jmp 6f",
+        "4:",
+        "lea rdi, [rsi + 4]",
+        "5:",
+        "push r9",
+        "push r8",
+        "push rdx",
+        "call {careful_tail}",
+        "pop rdx",
+        "pop r8",
+        "pop r9",
+        "6:",
+        "pop rdi",
+        "pop rcx",
+        "pop r11",
+        "pop rsi",
+        // The row.
+        "lea r10, [rip + {straight}]",
+        "sub r11, r10",
+        "shr r11d, 3",
+        "jmp {go_on}",
+        sigprocmask = const libc::SYS_rt_sigprocmask,
+        fault = const libc::EFAULT,
+        page = const SMALLEST_PAGE,
+        // A bit for each last byte, of its number modulo 64.
+        last_bytes = const 1_u64 << (LOCK >> 24 & 63) | 1 << (CREDENTIALS >> 24 & 63) | 1 << (SLASH & 63),
+        careful_tail = sym careful_tail,
+        straight = sym STRAIGHT,
+        go_on = sym go_on::<true>,
+    )
+}
+
+/// Where hooks end that have more to do, with the row in r11d, and in al whether the path may concern us.
 ///
 /// [`serve`] gets the arguments, and may change them. Then the original is called with them, or the first one is
 /// the answer.
