@@ -108,5 +108,12 @@ int main(void)
 	for (long left = 0; left < 60; left++)
 		CHECK(mkdir(pages + 2 * PAGE - left, 0777) == -1 && errno == EFAULT);
 	CHECK(rename("missing", pages - 1) == -1 && errno == EFAULT);
+	/* Numbers that are no addresses, from both ends. */
+	for (long number = -32; number < 32; number++) {
+		const char *volatile none = (const char *)number;
+		CHECK(mkdir(none, 0777) == -1 && errno == EFAULT);
+		CHECK(rename("missing", none) == -1 && errno == EFAULT);
+		CHECK(unlinkat(AT_FDCWD, none, AT_REMOVEDIR) == -1 && errno == EFAULT);
+	}
 	return 0;
 }

@@ -571,7 +571,7 @@ impl Drop for BlockedSignals {
 #[inline(never)]
 pub fn readable(address: usize, as_path: bool) -> bool {
     const WORD: usize = 8;
-    // Where a path would begin, and no change of the mask that there is.
+    // The directory of a path; for rt_sigprocmask, a change that there is not.
     const FROM: c_int = AT_FDCWD;
     let (number, address) = if as_path {
         (libc::SYS_faccessat, address)

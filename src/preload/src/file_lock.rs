@@ -106,8 +106,9 @@ impl Act {
         if !shell::readable(range.addr()) {
             return None;
         }
+        // Of the two bytes the lower one, which comes first: the other may be in another page.
         // SAFETY: these commands take a range, whose type comes first, and it can be read.
-        match c_int::from(unsafe { range.cast::<i16>().read_unaligned() }) {
+        match c_int::from(unsafe { range.cast::<u8>().read() }) {
             libc::F_UNLCK => Some(Act::Unlock),
             _ => Some(Act::Lock { waits }),
         }

@@ -10,8 +10,8 @@ use lockspan_lock::sys;
 use crate::imports;
 use crate::memcheck;
 
-/// The addresses that may hold a path. Pointers outside are left to the kernel, which answers EFAULT. There are a power
-/// of two of them, two pages more than a process may have.
+/// The addresses that may hold a path. Pointers outside are left to the kernel, which answers EFAULT. As many as a power
+/// of two are told from others by a shift: the last two pages of them are none that a process may have.
 #[cfg(target_arch = "x86_64")]
 pub const PLAUSIBLE: core::ops::Range<usize> = 4096..4096 + (1 << 47);
 /// The top byte of an address may carry a tag.

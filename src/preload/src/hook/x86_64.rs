@@ -184,9 +184,12 @@ unsafe extern "C" fn go_on<const EITHER: bool>() {
 /// Looks at the path that begins four bytes after rsi, and need not be readable, and goes on to the original, or to
 /// [`slow`]. r11 is where the row's part of [`STRAIGHT`] is; the argument that was in rsi is on the stack.
 ///
-/// The kernel is asked once whether the path and the bytes before it can be read. Then the path is searched for its end
-/// as far as its page goes, and most are none of ours by their last byte. All else is for [`careful_tail`]: paths in
-/// two pages or next to memory that cannot be read, and every path of a process in which nobody may go straight.
+/// The kernel is asked once whether the four bytes before the path and the first four of it can be read. Then the path is
+/// searched for its end as far as its page goes, and most are none of ours by their last byte. All else is for
+/// [`careful_tail`]: paths in two pages or next to memory that cannot be read, the first call of each function, and every
+/// call where nobody may go straight. Once a row of this kind may, it stays so: see [`super::watch`].
+///
+/// The last four bytes of a shorter path have some of before it; whatever matches is looked at as a whole later.
 #[unsafe(naked)]
 pub unsafe extern "C" fn look_carefully() {
     naked_asm!(
@@ -203,8 +206,9 @@ pub unsafe extern "C" fn look_carefully() {
         "lea eax, [rdx + {sigprocmask}]",
         "syscall",
         "movq rdx, xmm1",
-        "cmp eax, -{fault}",
-        "je 4f",
+        // EFAULT, or nothing: the address was 0, which is no mask.
+        "cmp eax, -{invalid}",
+        "jne 4f",
         // The place in the page, counted from its end; rsi + 4 is that end.
         "lea rdi, [rsi + 4]",
         "mov rcx, rdi",
@@ -253,7 +257,7 @@ pub unsafe extern "C" fn look_carefully() {
         "shr r11d, 3",
         "jmp {go_on}",
         sigprocmask = const libc::SYS_rt_sigprocmask,
-        fault = const libc::EFAULT,
+        invalid = const libc::EINVAL,
         page = const SMALLEST_PAGE,
         // A bit for each last byte, of its number modulo 64.
         last_bytes = const 1_u64 << (LOCK >> 24 & 63) | 1 << (CREDENTIALS >> 24 & 63) | 1 << (SLASH & 63),
