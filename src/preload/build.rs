@@ -10,8 +10,8 @@ fn main() {
     // What libc is asked for is looked up at the first call (src/imports.rs), which writes its address. Nothing is left
     // then that could be made unwritable after the start: a system call and a piece of memory less for every process.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,lazy,-z,norelro");
-    // The end of one string may be another.
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-O2");
+    // The end of one string may be another. And one table of symbols is enough for every loader since 2006.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-O2,--hash-style=gnu");
     // An identity for debuggers is no use in a library without symbols; `lockspan env` names it by its hash.
     println!("cargo:rustc-cdylib-link-arg=-Wl,--build-id=none");
     let directory = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where");
