@@ -165,7 +165,7 @@ macro_rules! symbols {
     (hook $symbol:ident, ($($argument:ident),*), $path:ident, $either:literal) => {
         $crate::hook::machine::path_hook!(
             Symbol::$symbol as u32,
-            // Four or more: not each number needs code of its own.
+            // Up to four, or more: not each number needs code of its own.
             [$(stringify!($argument)),*].len() > 4,
             $crate::hook::rows::position(&[$(stringify!($argument)),*], stringify!($path)),
             $either
