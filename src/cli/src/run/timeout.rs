@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use super::family::Family;
 use crate::dead;
 
-/// How long after SIGTERM a command has to end.
+/// How long after SIGTERM a command has to end, and one that still held a lock of the login then, since.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The same for one that holds a lock of the login: it may have sent a refresh token that is void from then on, and
@@ -35,8 +35,8 @@ pub struct Timeout {
 enum Phase {
     /// Until then.
     Runs(Instant),
-    /// It was told to end, then.
-    Ends { since: Instant, spared: bool },
+    /// It was told to end, then; and was last found with a lock, then.
+    Ends { since: Instant, held: Option<Instant> },
     /// It was killed, then.
     Killed(Instant),
 }
@@ -65,20 +65,19 @@ impl Timeout {
                     // One that is stopped has to go on to get it.
                     tell(pid, Signal::SIGCONT);
                 }
-                self.phase = Phase::Ends { since: now, spared: false };
+                self.phase = Phase::Ends { since: now, held: None };
             }
-            Phase::Ends { since, spared } => {
+            Phase::Ends { since, held } => {
                 let family = Family::of(self.child);
                 family.in_group(self.child).next()?;
-                let ending = now - since;
-                if ending < GRACE {
+                if now - held.unwrap_or(since) < GRACE {
                     return Some(LOOK);
                 }
-                if ending < HOLDER_GRACE && family.holds_lock(&self.directory) {
-                    if !spared {
+                if now - since < HOLDER_GRACE && family.holds_lock(&self.directory) {
+                    if held.is_none() {
                         eprintln!("lockspan: it holds a lock of the login, and is given time to finish");
-                        self.phase = Phase::Ends { since, spared: true };
                     }
+                    self.phase = Phase::Ends { since, held: Some(now) };
                     return Some(LOOK);
                 }
                 eprintln!("lockspan: it has not ended, and is killed");

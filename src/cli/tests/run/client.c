@@ -1,6 +1,7 @@
 /* A model client. "dies LOCK": takes the lock and releases it again and again, some milliseconds each, and says
  * nothing but a point for each time; a signal ends it wherever it is. "finishes LOCK SECONDS": ignores SIGTERM,
- * holds the lock for that long, with a heartbeat, releases it and ends. */
+ * holds the lock for that long, with a heartbeat, releases it, and ends a second later, as one that has to say what it
+ * got. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -48,5 +49,8 @@ int main(int argc, char **argv)
 		if (utimensat(AT_FDCWD, argv[2], 0, 0) != 0)
 			return 6;
 	}
-	return rmdir(argv[2]) == 0 ? 0 : 7;
+	if (rmdir(argv[2]) != 0)
+		return 7;
+	pause_for(1000);
+	return 0;
 }
