@@ -16,7 +16,7 @@ use crate::dead;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The same for one that holds a lock of the login: it may have sent a refresh token that is void from then on, and
-/// have the next one nowhere but in its memory.
+/// have the next one nowhere but in its memory. Looked at after each [`GRACE`].
 const HOLDER_GRACE: Duration = Duration::from_secs(60);
 
 /// How long after SIGKILL a process may take to go, in a system call that does not end.
